@@ -1,0 +1,346 @@
+"""The typed, strict schema of all configuration; every key has its type, its default and a description.
+
+`docs/reference.md` is generated from it. Hydra composes the YAML; `load` turns the result into a `Config` or one clear error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from jdrec.features.spec import Encoding, Kind
+from jdrec.features.types import SqlType
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A mapping in the YAML. Unknown keys are errors; values do not change after loading."""
+
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+Names = str | list[str]  # one name or several; `names` makes a list of it
+
+
+def names(value: str | list[str]) -> list[str]:
+    """A list, whether one name or several were written."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+# --- dataset -----------------------------------------------------------------------------------------------------------
+
+
+class TableConfig(Section, kw_only=True):
+    path: Annotated[str, Meta(description="Parquet or CSV: a file, a folder or a glob, relative to dataset.root.")]
+    time: Annotated[str | None, Meta(description="The column that orders the rows: a timestamp, or a bigint of milliseconds.")] = None
+    columns: Annotated[dict[str, SqlType], Meta(description="Column name to OpenMLDB type, in the table's order.")]
+
+
+class GeneratorConfig(Section, kw_only=True):
+    users: Annotated[int, Meta(ge=1, description="Number of users.")] = 2_000
+    products: Annotated[int, Meta(ge=1, description="Number of products.")] = 500
+    actions: Annotated[int, Meta(ge=0, description="Rows of bo_action.")] = 100_000
+    requests: Annotated[int, Meta(ge=1, description="Rows of flattenRequest, and of action.")] = 20_000
+    days: Annotated[int, Meta(ge=1, description="Length of the generated period in days.")] = 75
+    shuffle: Annotated[bool, Meta(description="Write rows in random order instead of time order.")] = False
+    seed: Annotated[int, Meta(description="Seed of the generator.")] = 2016
+
+
+class DatasetConfig(Section, kw_only=True):
+    root: Annotated[str, Meta(description="Folder that holds the tables.")]
+    database: Annotated[str, Meta(description="Name of the OpenMLDB database.")]
+    timezone: Annotated[
+        str, Meta(description="Zone of calendar functions and of times without a zone in CSV files. OpenMLDB's is UTC+8.")
+    ] = "Asia/Shanghai"
+    tables: Annotated[dict[str, TableConfig], Meta(description="The tables, in the order in which they are created and loaded.")]
+    generate: Annotated[
+        GeneratorConfig | None, Meta(description="Generate the tables into root when they are missing or were made with other settings.")
+    ] = None
+
+
+# --- features ----------------------------------------------------------------------------------------------------------
+
+
+class RequestConfig(Section, kw_only=True):
+    table: Annotated[str, Meta(description="The table with one row a prediction request.")]
+    key: Annotated[str, Meta(description="Its column that names a request; unique.")]
+    time: Annotated[str, Meta(description="Its time column.")]
+
+
+class LabelConfig(Section, kw_only=True):
+    feature: Annotated[str, Meta(description="The feature that is the label.")]
+    horizon: Annotated[
+        str | None,
+        Meta(
+            description="How long after the request the label is still open, e.g. 5d. Requests whose horizon is not over by observed_until are left out of the samples."
+        ),
+    ] = None
+    observed_until: Annotated[str | None, Meta(description="Last observed moment: table.column (its maximum) or an ISO time.")] = None
+
+
+class JoinConfig(Section, kw_only=True):
+    last_join: Annotated[str, Meta(description="The table to join.")]
+    on: Annotated[
+        str | dict[str, str] | list[str],
+        Meta(description="A column of both tables, several, or a mapping of request column to joined column."),
+    ]
+    order_by: Annotated[str | None, Meta(description="Take the row with the largest value of this column.")] = None
+
+
+Exclude = Literal["instances", "current_row", "current_time"]
+
+
+class WindowConfig(Section, kw_only=True):
+    partition_by: Annotated[
+        str | list[str] | dict[str, str],
+        Meta(description="Key columns; a mapping where the union table's column has another name: {union column: request column}."),
+    ]
+    union: Annotated[Names, Meta(description="Table, or tables, whose rows are merged into the window.")] = field(default_factory=list)
+    order_by: Annotated[str | None, Meta(description="Time column of the windowed rows; the table's own time column by default.")] = None
+    rows: Annotated[int | str | None, Meta(description="ROWS frame: how many rows back it starts, e.g. 10 or '10 open'.")] = None
+    range: Annotated[str | None, Meta(description="ROWS_RANGE frame: how far back it starts, e.g. 14d, 10h, '7d open'.")] = None
+    end: Annotated[
+        int | str | None,
+        Meta(description="Where the frame ends: 0 (the request's own moment) by default; e.g. 1, 1s, or '0s open' for strictly before."),
+    ] = None
+    max_size: Annotated[PositiveInt | None, Meta(description="MAXSIZE: keep only so many of the newest rows.")] = None
+    exclude: Annotated[Exclude | list[Exclude], Meta(description="instances (INSTANCE_NOT_IN_WINDOW), current_row, current_time.")] = field(
+        default_factory=list
+    )
+
+
+class FeatureConfig(Section, kw_only=True):
+    expr: Annotated[str, Meta(description="OpenMLDB expression.")]
+    over: Annotated[str | None, Meta(description="Window that its aggregates run over.")] = None
+    join: Annotated[str | None, Meta(description="Join whose columns it reads.")] = field(default=None, name="from")
+    kind: Annotated[
+        Kind | None,
+        Meta(description="categorical, numeric, label or drop; by default from the type: numbers are numeric, all else categorical."),
+    ] = None
+    encoding: Annotated[
+        Encoding | None,
+        Meta(description="hash, bucket or numeric; by default preprocess.numeric for numeric features, hash for categorical ones."),
+    ] = None
+
+
+class QueryConfig(Section, kw_only=True):
+    keys: Annotated[
+        list[str] | None,
+        Meta(description="Names of the key column that each sub-query carries, in order. Only needed to match an existing deployment."),
+    ] = None
+    keys_are_fields: Annotated[
+        bool, Meta(description="Feed these per-row ids to the model, as the tutorial does. They cannot generalise.")
+    ] = False
+
+
+class FeaturesConfig(Section, kw_only=True):
+    request: RequestConfig
+    label: LabelConfig | None = None
+    joins: Annotated[dict[str, JoinConfig], Meta(description="Name to LAST JOIN; the name is its alias in SQL.")] = field(
+        default_factory=dict
+    )
+    windows: Annotated[dict[str, WindowConfig], Meta(description="Name to window; the name is the same in SQL.")] = field(
+        default_factory=dict
+    )
+    features: Annotated[dict[str, FeatureConfig], Meta(description="Name to definition, in the query's order.")]
+    query: QueryConfig = QueryConfig()
+
+
+# --- engines -----------------------------------------------------------------------------------------------------------
+
+
+class OpenMLDBConfig(Section, kw_only=True):
+    version: Annotated[Literal["0.6", "0.9"], Meta(description="Dialect of the SQL: function names and options.")] = "0.9"
+    deployment: Annotated[str, Meta(description="Name of the deployment.")] = "demo"
+    data_dir: Annotated[str | None, Meta(description="Folder of the tables as the cluster sees it; dataset.root by default.")] = None
+    output: Annotated[str | None, Meta(description="Where the cluster's extract job writes; the run folder by default.")] = None
+    range_bias: Annotated[
+        str | None, Meta(description="DEPLOY option RANGE_BIAS, e.g. 20d or inf: keep time ranges longer than the query needs.")
+    ] = None
+    rows_bias: Annotated[str | None, Meta(description="DEPLOY option ROWS_BIAS, e.g. 1000 or inf.")] = None
+    indexes: Annotated[bool, Meta(description="Create tables with the indexes and TTLs that the query needs.")] = False
+    endpoint: Annotated[str, Meta(description="The APIServer that serving.features=openmldb asks.")] = "http://127.0.0.1:9080"
+
+
+class EngineConfig(Section, kw_only=True):
+    name: Annotated[Literal["embedded"], Meta(description="Where features are computed.")] = "embedded"
+    threads: Annotated[int, Meta(ge=0, description="Threads of the embedded engine; 0: one a core.")] = 0
+
+
+# --- preprocess --------------------------------------------------------------------------------------------------------
+
+
+class SplitConfig(Section, kw_only=True):
+    by: Annotated[
+        Literal["time", "random", "row_order"],
+        Meta(description="time: the newest requests are the test; random: seeded; row_order: as the rows come."),
+    ] = "time"
+    train: Annotated[float, Meta(gt=0, lt=1, description="Share of the training split.")] = 0.8
+    test: Annotated[float, Meta(ge=0, lt=1, description="Share of the test split; validation gets the rest.")] = 0.1
+
+
+class PreprocessConfig(Section, kw_only=True):
+    encoding: Annotated[
+        Literal["canonical", "tutorial"],
+        Meta(description="canonical: typed and salted by field; tutorial: xxh64 of the text that pandas would have read."),
+    ] = "canonical"
+    hash_seed: Annotated[int, Meta(ge=0, description="Seed of xxh64.")] = 10
+    columns: Annotated[
+        Literal["names", "tutorial"], Meta(description="Sample columns: the features' names, or the tutorial's Label, I1.., C1...")
+    ] = "names"
+    numeric: Annotated[Encoding, Meta(description="Encoding of numeric features that do not name one.")] = Encoding.BUCKET
+    buckets: Annotated[int, Meta(ge=2, description="Quantile buckets of a bucketised feature.")] = 32
+    split: SplitConfig = SplitConfig()
+    keep: Annotated[
+        Names, Meta(description="Output columns copied into the samples besides label and fields, for metrics by group or time.")
+    ] = field(default_factory=list)
+
+
+# --- model and training ------------------------------------------------------------------------------------------------
+
+
+class ModelConfig(Section, kw_only=True):
+    name: Annotated[Literal["deepfm"], Meta(description="DeepFM (arXiv 1703.04247).")] = "deepfm"
+    embedding_dim: Annotated[int, Meta(ge=1, description="Length of an embedding vector.")] = 16
+    dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [1000] * 5)
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout of the hidden layers.")] = 0.2
+
+
+class EarlyStopConfig(Section, kw_only=True):
+    enabled: Annotated[bool, Meta(description="Stop when the monitored metric no longer improves.")] = True
+    monitor: Annotated[
+        Literal["auc", "logloss", "auc - logloss"],
+        Meta(description="Validation metric; auc and auc - logloss are maximised, logloss is minimised."),
+    ] = "auc - logloss"
+    patience: Annotated[int, Meta(ge=1, description="Evaluations without improvement before stopping.")] = 2
+    min_delta: Annotated[float, Meta(ge=0, description="Least improvement that counts.")] = 1e-6
+
+
+class LearningRateDecayConfig(Section, kw_only=True):
+    factor: Annotated[float, Meta(gt=0, le=1, description="The rate is multiplied by this at the end of each epoch ...")] = 0.1
+    min: Annotated[float, Meta(gt=0, description="... until it has reached this rate. A factor of 1 keeps the rate constant.")] = 1e-6
+
+
+class OneEmbeddingConfig(Section, kw_only=True):
+    store: Annotated[Literal["device_mem", "cached_host_mem", "cached_ssd"], Meta(description="Where OneEmbedding keeps the table.")] = (
+        "cached_host_mem"
+    )
+    cache_memory_mb: Annotated[int, Meta(ge=1, description="Cache budget on each device, MiB.")] = 1024
+    persistent_path: Annotated[
+        str | None, Meta(description="Folder of the persistent table; persistent/ in the run folder by default.")
+    ] = None
+    size_factor: Annotated[int, Meta(ge=1, description="Values stored per weight: 3 for Adam (weight and two moments).")] = 3
+
+
+class TrainerConfig(Section, kw_only=True):
+    framework: Annotated[Literal["oneflow"], Meta(description="Framework that trains.")] = "oneflow"
+    device: Annotated[Literal["auto", "cpu", "cuda"], Meta(description="auto: a CUDA GPU that the framework supports, else the CPU.")] = (
+        "auto"
+    )
+    devices_per_node: Annotated[int, Meta(ge=1, description="GPUs (processes) a node.")] = 1
+    threads: Annotated[int, Meta(ge=0, description="CPU threads; 0: all cores.")] = 0
+    batch_size: Annotated[int, Meta(ge=1, description="Rows a batch, training and evaluation.")] = 1000
+    train_batches: Annotated[int, Meta(ge=1, description="Most training batches.")] = 75_000
+    learning_rate: Annotated[float, Meta(gt=0, description="Adam's learning rate.")] = 1e-3
+    learning_rate_decay: LearningRateDecayConfig = LearningRateDecayConfig()
+    loss_print_interval: Annotated[int, Meta(ge=1, description="Batches between two lines of training loss.")] = 100
+    eval_interval: Annotated[PositiveInt | None, Meta(description="Batches between two evaluations; an epoch by default.")] = None
+    early_stop: EarlyStopConfig = EarlyStopConfig()
+    save_best: Annotated[bool, Meta(description="Keep the best checkpoint and use it for test, export and serving.")] = True
+    save_after_each_eval: Annotated[bool, Meta(description="Keep a checkpoint of every evaluation.")] = True
+    save_initial: Annotated[bool, Meta(description="Keep a checkpoint of the untrained model.")] = False
+    save_graph_for_serving: Annotated[
+        bool, Meta(description="On a GPU: save OneFlow's graph and OneEmbedding's description for the oneflow Triton backend.")
+    ] = True
+    amp: Annotated[bool, Meta(description="Automatic mixed precision, on a GPU.")] = False
+    loss_scale: Annotated[Literal["static", "dynamic"], Meta(description="Loss scaling under amp.")] = "static"
+    fused_mlp: Annotated[bool, Meta(description="OneFlow's FusedMLP for the hidden layers, on a GPU.")] = False
+    one_embedding: OneEmbeddingConfig = OneEmbeddingConfig()
+
+
+# --- serving -----------------------------------------------------------------------------------------------------------
+
+
+class DynamicBatchingConfig(Section, kw_only=True):
+    preferred_batch_sizes: Annotated[list[int], Meta(description="Batch sizes that Triton tries to form.")] = field(default_factory=list)
+    max_queue_delay_us: Annotated[int, Meta(ge=0, description="How long a request may wait for company, microseconds.")] = 0
+
+
+class TritonConfig(Section, kw_only=True):
+    model: Annotated[str, Meta(description="Name of the model in Triton.")] = "embedding"
+    version: Annotated[int, Meta(ge=1, description="Version folder in the model repository.")] = 1
+    backend: Annotated[
+        Literal["oneflow", "python"], Meta(description="oneflow: the tutorial's GPU backend; python: scores on the CPU anywhere.")
+    ] = "python"
+    max_batch_size: Annotated[int, Meta(ge=1, description="Most rows a call.")] = 10_000
+    instance_kind: Annotated[Literal["KIND_GPU", "KIND_CPU"], Meta(description="Where instances run.")] = "KIND_CPU"
+    instance_count: Annotated[int, Meta(ge=1, description="Instances.")] = 1
+    gpus: Annotated[list[int], Meta(description="GPUs of a KIND_GPU instance group.")] = field(default_factory=list)
+    dynamic_batching: Annotated[DynamicBatchingConfig | None, Meta(description="Let Triton batch across requests.")] = None
+    http_port: Annotated[int, Meta(ge=0, le=65535, description="Triton's HTTP port; 0 picks a free one.")] = 8000
+    url: Annotated[str | None, Meta(description="host:port of a running Triton to use instead of starting one.")] = None
+
+
+class ServingConfig(Section, kw_only=True):
+    host: Annotated[str, Meta(description="Address that the prediction service binds.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 picks a free one.")] = 8887
+    features: Annotated[
+        Literal["embedded", "openmldb"],
+        Meta(description="Where request features are computed: from the loaded tables, or by an OpenMLDB APIServer."),
+    ] = "embedded"
+    store_requests: Annotated[bool, Meta(description="Keep each scored request, so that windows over the request table see it later.")] = (
+        False
+    )
+    max_rows: Annotated[int, Meta(ge=1, description="Most rows in one call.")] = 1000
+    max_body_bytes: Annotated[int, Meta(ge=1, description="Largest request body.")] = 1 << 20
+    timeout_s: Annotated[float, Meta(gt=0, description="Longest wait for Triton or the APIServer.")] = 5.0
+    triton: TritonConfig = TritonConfig()
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------------
+
+STAGES = ("render", "check", "extract", "preprocess", "train", "evaluate", "export")
+VERBS = ("serve", "predict")
+Task = Literal["render", "check", "extract", "preprocess", "train", "evaluate", "export", "serve", "predict"]
+
+
+class CacheConfig(Section, kw_only=True):
+    dir: Annotated[str, Meta(description="Folder of stage results, keyed by what went into them.")] = "outputs/cache"
+    enabled: Annotated[bool, Meta(description="Reuse results that are up to date.")] = True
+
+
+class Config(Section, kw_only=True):
+    task: Annotated[
+        Task, Meta(description="How far to go: each stage runs those before it that it needs; or a verb that stands alone.")
+    ] = "export"
+    seed: Annotated[int, Meta(description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
+    run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, serve and predict use.")] = None
+    request: Annotated[
+        str | None, Meta(description="task=predict: JSON file with one request row or a list of them; '-' is standard input.")
+    ] = None
+    dataset: DatasetConfig
+    features: FeaturesConfig
+    openmldb: OpenMLDBConfig = OpenMLDBConfig()
+    engine: EngineConfig = EngineConfig()
+    preprocess: PreprocessConfig = PreprocessConfig()
+    model: ModelConfig = ModelConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    serving: ServingConfig = ServingConfig()
+    cache: CacheConfig = CacheConfig()
+
+
+def load(values: dict[str, Any]) -> Config:
+    """Checks composed values against the schema.
+
+    Args:
+        values: the composed configuration as plain containers, interpolations resolved.
+
+    Raises:
+        ConfigErrors: every mistake found, each with its YAML path, the reason and the nearest valid name.
+    """
+    from jdrec.config_errors import explain
+
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise explain(error, values) from None

@@ -1,0 +1,162 @@
+"""The resolved `FeatureSet`: the only source of the SQL, the engine's plan, the encoder, the model's fields and the service's rows.
+
+Everything here is immutable and free of I/O. `jdrec.features.resolve` makes it from the configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Literal
+
+from jdrec.features.expression import Node
+from jdrec.features.types import SqlType
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the data set: its columns in order, its time column and where its rows lie."""
+
+    name: str
+    columns: dict[str, SqlType]
+    path: str  # file, folder or glob, absolute or relative to the data set's root
+    time: str | None = None  # the column that orders its rows (timestamp or bigint milliseconds)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One end of a window's frame, looking back from the current row."""
+
+    value: int  # rows, or milliseconds for a time range
+    text: str  # as written in SQL: "10", "14d", "0s"
+    open: bool = False  # OPEN PRECEDING: the boundary itself is left out
+
+
+@dataclass(frozen=True)
+class Window:
+    """A point-in-time window. Semantics: OpenMLDB's WINDOW clause."""
+
+    name: str
+    union: tuple[str, ...]  # tables whose rows are merged in; empty: the request table's own rows
+    partition_by: tuple[str, ...]  # columns of the windowed rows
+    request_keys: tuple[str, ...]  # the request table's columns that `partition_by` is compared with
+    order_by: str  # time column of the windowed rows
+    frame: Literal["rows", "rows_range"]
+    start: Bound
+    end: Bound
+    max_size: int | None = None
+    instance_not_in_window: bool = False
+    exclude_current_row: bool = False
+    exclude_current_time: bool = False
+
+    @property
+    def sees_request_moment(self) -> bool:
+        """Whether rows of the union tables at exactly the request's own time are in the window."""
+        if self.exclude_current_time or not self.union:
+            return False
+        return self.end.value == 0 and not self.end.open
+
+
+@dataclass(frozen=True)
+class Join:
+    """A LAST JOIN of the request table with `table`, known in SQL as `name`."""
+
+    name: str
+    table: str
+    on: tuple[tuple[str, str], ...]  # (request table's column, joined table's column)
+    order_by: str | None = None
+
+
+class Kind(str, Enum):
+    """What a feature is to the model."""
+
+    CATEGORICAL = "categorical"
+    NUMERIC = "numeric"
+    LABEL = "label"
+    DROP = "drop"  # computed, but not a field of the model
+
+
+class Encoding(str, Enum):
+    """How a field's value becomes the model's input."""
+
+    HASH = "hash"  # a 64-bit id
+    BUCKET = "bucket"  # quantile bucket learnt on the training split, then an id
+    NUMERIC = "numeric"  # the value itself, standardised
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One output column of the query."""
+
+    name: str
+    text: str  # the expression as the user wrote it
+    node: Node
+    type: SqlType
+    kind: Kind
+    window: str | None = None  # the window it is computed over
+    join: str | None = None  # the join it is read from; neither: an expression over the request row
+    encoding: Encoding | None = None  # None: the default of `preprocess`
+    is_block_key: bool = False  # the request key that a sub-query carries to be joined on
+
+    @property
+    def path(self) -> str:
+        """Its place in the configuration, for messages."""
+        return f"features.features.{self.name}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One sub-query of the SQL. Its first feature is the request key that the blocks are joined on.
+
+    kind: "request" (row expressions and windows over the request table), "join" (LAST JOIN columns) or
+    "union" (windows that merge in `union`).
+    """
+
+    alias: str  # out0, out1, ...
+    kind: Literal["request", "join", "union"]
+    union: tuple[str, ...]
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the model predicts: one of the features, and how long after the request it is still open."""
+
+    feature: str
+    horizon_ms: int | None = None
+    observed_until: str | None = None  # "table.column" whose maximum is the last observed moment, or an ISO time
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The whole definition, resolved and checked."""
+
+    database: str
+    timezone: str
+    tables: dict[str, Table]
+    request_table: str
+    request_key: str
+    request_time: str
+    joins: dict[str, Join]
+    windows: dict[str, Window]
+    blocks: tuple[Block, ...]
+    label: Label | None
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """Every output column in the query's order, block keys included."""
+        return tuple(feature for block in self.blocks for feature in block.features)
+
+    @cached_property
+    def by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    @property
+    def request(self) -> Table:
+        return self.tables[self.request_table]
+
+    @cached_property
+    def fields(self) -> tuple[Feature, ...]:
+        """The model's inputs, in order: numeric features first, then categorical ones, each in the query's order."""
+        return tuple(f for kind in (Kind.NUMERIC, Kind.CATEGORICAL) for f in self.features if f.kind is kind)
