@@ -30,13 +30,13 @@ def names(value: str | list[str]) -> list[str]:
 # --- dataset -----------------------------------------------------------------------------------------------------------
 
 
-class TableConfig(Section, kw_only=True):
+class TableConfig(Section, frozen=True, kw_only=True):
     path: Annotated[str, Meta(description="Parquet or CSV: a file, a folder or a glob, relative to dataset.root.")]
     time: Annotated[str | None, Meta(description="The column that orders the rows: a timestamp, or a bigint of milliseconds.")] = None
     columns: Annotated[dict[str, SqlType], Meta(description="Column name to OpenMLDB type, in the table's order.")]
 
 
-class GeneratorConfig(Section, kw_only=True):
+class GeneratorConfig(Section, frozen=True, kw_only=True):
     users: Annotated[int, Meta(ge=1, description="Number of users.")] = 2_000
     products: Annotated[int, Meta(ge=1, description="Number of products.")] = 500
     actions: Annotated[int, Meta(ge=0, description="Rows of bo_action.")] = 100_000
@@ -46,7 +46,7 @@ class GeneratorConfig(Section, kw_only=True):
     seed: Annotated[int, Meta(description="Seed of the generator.")] = 2016
 
 
-class DatasetConfig(Section, kw_only=True):
+class DatasetConfig(Section, frozen=True, kw_only=True):
     root: Annotated[str, Meta(description="Folder that holds the tables.")]
     database: Annotated[str, Meta(description="Name of the OpenMLDB database.")]
     timezone: Annotated[
@@ -61,13 +61,13 @@ class DatasetConfig(Section, kw_only=True):
 # --- features ----------------------------------------------------------------------------------------------------------
 
 
-class RequestConfig(Section, kw_only=True):
+class RequestConfig(Section, frozen=True, kw_only=True):
     table: Annotated[str, Meta(description="The table with one row a prediction request.")]
     key: Annotated[str, Meta(description="Its column that names a request; unique.")]
     time: Annotated[str, Meta(description="Its time column.")]
 
 
-class LabelConfig(Section, kw_only=True):
+class LabelConfig(Section, frozen=True, kw_only=True):
     feature: Annotated[str, Meta(description="The feature that is the label.")]
     horizon: Annotated[
         str | None,
@@ -78,7 +78,7 @@ class LabelConfig(Section, kw_only=True):
     observed_until: Annotated[str | None, Meta(description="Last observed moment: table.column (its maximum) or an ISO time.")] = None
 
 
-class JoinConfig(Section, kw_only=True):
+class JoinConfig(Section, frozen=True, kw_only=True):
     last_join: Annotated[str, Meta(description="The table to join.")]
     on: Annotated[
         str | dict[str, str] | list[str],
@@ -90,7 +90,7 @@ class JoinConfig(Section, kw_only=True):
 Exclude = Literal["instances", "current_row", "current_time"]
 
 
-class WindowConfig(Section, kw_only=True):
+class WindowConfig(Section, frozen=True, kw_only=True):
     partition_by: Annotated[
         str | list[str] | dict[str, str],
         Meta(description="Key columns; a mapping where the union table's column has another name: {union column: request column}."),
@@ -109,7 +109,7 @@ class WindowConfig(Section, kw_only=True):
     )
 
 
-class FeatureConfig(Section, kw_only=True):
+class FeatureConfig(Section, frozen=True, kw_only=True):
     expr: Annotated[str, Meta(description="OpenMLDB expression.")]
     over: Annotated[str | None, Meta(description="Window that its aggregates run over.")] = None
     join: Annotated[str | None, Meta(description="Join whose columns it reads.")] = field(default=None, name="from")
@@ -123,7 +123,7 @@ class FeatureConfig(Section, kw_only=True):
     ] = None
 
 
-class QueryConfig(Section, kw_only=True):
+class QueryConfig(Section, frozen=True, kw_only=True):
     keys: Annotated[
         list[str] | None,
         Meta(description="Names of the key column that each sub-query carries, in order. Only needed to match an existing deployment."),
@@ -133,7 +133,7 @@ class QueryConfig(Section, kw_only=True):
     ] = False
 
 
-class FeaturesConfig(Section, kw_only=True):
+class FeaturesConfig(Section, frozen=True, kw_only=True):
     request: RequestConfig
     label: LabelConfig | None = None
     joins: Annotated[dict[str, JoinConfig], Meta(description="Name to LAST JOIN; the name is its alias in SQL.")] = field(
@@ -149,7 +149,7 @@ class FeaturesConfig(Section, kw_only=True):
 # --- engines -----------------------------------------------------------------------------------------------------------
 
 
-class OpenMLDBConfig(Section, kw_only=True):
+class OpenMLDBConfig(Section, frozen=True, kw_only=True):
     version: Annotated[Literal["0.6", "0.9"], Meta(description="Dialect of the SQL: function names and options.")] = "0.9"
     deployment: Annotated[str, Meta(description="Name of the deployment.")] = "demo"
     data_dir: Annotated[str | None, Meta(description="Folder of the tables as the cluster sees it; dataset.root by default.")] = None
@@ -162,7 +162,7 @@ class OpenMLDBConfig(Section, kw_only=True):
     endpoint: Annotated[str, Meta(description="The APIServer that serving.features=openmldb asks.")] = "http://127.0.0.1:9080"
 
 
-class EngineConfig(Section, kw_only=True):
+class EngineConfig(Section, frozen=True, kw_only=True):
     name: Annotated[Literal["embedded"], Meta(description="Where features are computed.")] = "embedded"
     threads: Annotated[int, Meta(ge=0, description="Threads of the embedded engine; 0: one a core.")] = 0
 
@@ -170,7 +170,7 @@ class EngineConfig(Section, kw_only=True):
 # --- preprocess --------------------------------------------------------------------------------------------------------
 
 
-class SplitConfig(Section, kw_only=True):
+class SplitConfig(Section, frozen=True, kw_only=True):
     by: Annotated[
         Literal["time", "random", "row_order"],
         Meta(description="time: the newest requests are the test; random: seeded; row_order: as the rows come."),
@@ -179,7 +179,7 @@ class SplitConfig(Section, kw_only=True):
     test: Annotated[float, Meta(ge=0, lt=1, description="Share of the test split; validation gets the rest.")] = 0.1
 
 
-class PreprocessConfig(Section, kw_only=True):
+class PreprocessConfig(Section, frozen=True, kw_only=True):
     encoding: Annotated[
         Literal["canonical", "tutorial"],
         Meta(description="canonical: typed and salted by field; tutorial: xxh64 of the text that pandas would have read."),
@@ -199,14 +199,14 @@ class PreprocessConfig(Section, kw_only=True):
 # --- model and training ------------------------------------------------------------------------------------------------
 
 
-class ModelConfig(Section, kw_only=True):
+class ModelConfig(Section, frozen=True, kw_only=True):
     name: Annotated[Literal["deepfm"], Meta(description="DeepFM (arXiv 1703.04247).")] = "deepfm"
     embedding_dim: Annotated[int, Meta(ge=1, description="Length of an embedding vector.")] = 16
     dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [1000] * 5)
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout of the hidden layers.")] = 0.2
 
 
-class EarlyStopConfig(Section, kw_only=True):
+class EarlyStopConfig(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, Meta(description="Stop when the monitored metric no longer improves.")] = True
     monitor: Annotated[
         Literal["auc", "logloss", "auc - logloss"],
@@ -216,12 +216,12 @@ class EarlyStopConfig(Section, kw_only=True):
     min_delta: Annotated[float, Meta(ge=0, description="Least improvement that counts.")] = 1e-6
 
 
-class LearningRateDecayConfig(Section, kw_only=True):
+class LearningRateDecayConfig(Section, frozen=True, kw_only=True):
     factor: Annotated[float, Meta(gt=0, le=1, description="The rate is multiplied by this at the end of each epoch ...")] = 0.1
     min: Annotated[float, Meta(gt=0, description="... until it has reached this rate. A factor of 1 keeps the rate constant.")] = 1e-6
 
 
-class OneEmbeddingConfig(Section, kw_only=True):
+class OneEmbeddingConfig(Section, frozen=True, kw_only=True):
     store: Annotated[Literal["device_mem", "cached_host_mem", "cached_ssd"], Meta(description="Where OneEmbedding keeps the table.")] = (
         "cached_host_mem"
     )
@@ -232,7 +232,7 @@ class OneEmbeddingConfig(Section, kw_only=True):
     size_factor: Annotated[int, Meta(ge=1, description="Values stored per weight: 3 for Adam (weight and two moments).")] = 3
 
 
-class TrainerConfig(Section, kw_only=True):
+class TrainerConfig(Section, frozen=True, kw_only=True):
     framework: Annotated[Literal["oneflow"], Meta(description="Framework that trains.")] = "oneflow"
     device: Annotated[Literal["auto", "cpu", "cuda"], Meta(description="auto: a CUDA GPU that the framework supports, else the CPU.")] = (
         "auto"
@@ -261,12 +261,12 @@ class TrainerConfig(Section, kw_only=True):
 # --- serving -----------------------------------------------------------------------------------------------------------
 
 
-class DynamicBatchingConfig(Section, kw_only=True):
+class DynamicBatchingConfig(Section, frozen=True, kw_only=True):
     preferred_batch_sizes: Annotated[list[int], Meta(description="Batch sizes that Triton tries to form.")] = field(default_factory=list)
     max_queue_delay_us: Annotated[int, Meta(ge=0, description="How long a request may wait for company, microseconds.")] = 0
 
 
-class TritonConfig(Section, kw_only=True):
+class TritonConfig(Section, frozen=True, kw_only=True):
     model: Annotated[str, Meta(description="Name of the model in Triton.")] = "embedding"
     version: Annotated[int, Meta(ge=1, description="Version folder in the model repository.")] = 1
     backend: Annotated[
@@ -281,7 +281,7 @@ class TritonConfig(Section, kw_only=True):
     url: Annotated[str | None, Meta(description="host:port of a running Triton to use instead of starting one.")] = None
 
 
-class ServingConfig(Section, kw_only=True):
+class ServingConfig(Section, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address that the prediction service binds.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 0 picks a free one.")] = 8887
     features: Annotated[
@@ -304,12 +304,12 @@ VERBS = ("serve", "predict")
 Task = Literal["render", "check", "extract", "preprocess", "train", "evaluate", "export", "serve", "predict"]
 
 
-class CacheConfig(Section, kw_only=True):
+class CacheConfig(Section, frozen=True, kw_only=True):
     dir: Annotated[str, Meta(description="Folder of stage results, keyed by what went into them.")] = "outputs/cache"
     enabled: Annotated[bool, Meta(description="Reuse results that are up to date.")] = True
 
 
-class Config(Section, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     task: Annotated[
         Task, Meta(description="How far to go: each stage runs those before it that it needs; or a verb that stands alone.")
     ] = "export"
