@@ -336,11 +336,34 @@ def load(values: dict[str, Any]) -> Config:
         values: the composed configuration as plain containers, interpolations resolved.
 
     Raises:
-        ConfigErrors: every mistake found, each with its YAML path, the reason and the nearest valid name.
+        ConfigError: every mistake found, each with its YAML path, the reason and the nearest valid name.
     """
-    from jdrec.config_errors import explain
-
+    version = values.get("openmldb", {}).get("version")
+    if isinstance(version, float):  # YAML and the command line read 0.6 as a number
+        values = {**values, "openmldb": {**values["openmldb"], "version": str(version)}}
     try:
         return msgspec.convert(values, Config)
-    except msgspec.ValidationError as error:
-        raise explain(error, values) from None
+    except msgspec.ValidationError:
+        from jdrec.config_errors import explain
+
+        raise explain(values, Config) from None
+
+
+def defaults() -> dict[str, Any]:
+    """Every key with a default, as plain containers; a required key is "???". Hydra composes the YAML on top of it."""
+    return _defaults_of(Config)
+
+
+def _defaults_of(section: type[Struct]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for info in msgspec.structs.fields(section):
+        if info.default_factory is not msgspec.NODEFAULT:
+            value = info.default_factory()
+        elif info.default is not msgspec.NODEFAULT:
+            value = info.default
+        elif isinstance(info.type, type) and issubclass(info.type, Struct):
+            value = _defaults_of(info.type)
+        else:
+            value = "???"
+        result[info.encode_name] = msgspec.to_builtins(value)
+    return result

@@ -1,0 +1,115 @@
+"""Results of stages, kept by the content of all that went into them.
+
+An entry is a folder `<dir>/<stage>/<key>/` that appears by one rename, complete or not at all. A lock per entry makes a
+second process wait for the first instead of computing the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def content_key(inputs: Any) -> str:
+    """A 32-digit key of plain containers; equal inputs give equal keys in every process."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def code_version(*rooms: str) -> str:
+    """A key of the source files of some rooms (paths below the package), so that new code computes anew."""
+    digest = hashlib.sha256()
+    for room in rooms:
+        place = _PACKAGE / room
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(str(file.relative_to(_PACKAGE)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+class Cache:
+    """Folders of results under `root`.
+
+    Args:
+        root: folder that holds the entries; made when needed.
+        enabled: whether to look entries up; new results are stored either way.
+    """
+
+    def __init__(self, root: Path, enabled: bool = True):
+        self.root, self.enabled = root, enabled
+
+    def entry(self, stage: str, key: str) -> Path:
+        return self.root / stage / key
+
+    def get_or_make(self, stage: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+        """The folder of a result, and whether it was there already.
+
+        `make` fills an empty folder; if it raises, nothing is kept.
+        """
+        from filelock import FileLock
+
+        final = self.entry(stage, key)
+        if self.enabled and final.is_dir():
+            return final, True
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(final.with_suffix(".lock")):
+            if self.enabled and final.is_dir():
+                return final, True
+            _remove_leftovers(final)
+            work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=final.parent))
+            try:
+                make(work)
+                if final.exists():
+                    shutil.rmtree(final)
+                os.chmod(work, 0o755)
+                os.replace(work, final)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+        return final, False
+
+
+def _remove_leftovers(final: Path) -> None:
+    """Work folders of a killed process; only the holder of the entry's lock gets here."""
+    for leftover in final.parent.glob(f".{final.name}.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def publish(source: Path, target: Path, names: Iterable[str] | None = None) -> None:
+    """Puts the files of a result into a run folder: hard links where the file system can, copies elsewhere.
+
+    A file or folder of the same name that is already there is replaced. Links keep the run readable when the cache is pruned.
+    """
+    for item in [source / name for name in names] if names is not None else sorted(source.iterdir()):
+        _replace(item, target / item.name)
+
+
+def _replace(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name}.{os.getpid()}.new")
+    if source.is_dir():
+        shutil.copytree(source, staging, copy_function=_link_or_copy)
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(staging, target)
+    else:
+        _link_or_copy(str(source), str(staging))
+        os.replace(staging, target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    else:
+        return

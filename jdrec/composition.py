@@ -1,0 +1,141 @@
+"""Between Hydra and jdrec: compose the YAML, hand a typed `Config` to the pipeline, and put Hydra's errors into plain words."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from jdrec.config import Config, defaults, load
+from jdrec.errors import ConfigError, JdrecError, StageError, nearest
+from jdrec.paths import CONF
+
+log = logging.getLogger(__name__)
+
+
+def run_with_hydra() -> None:
+    """Reads the command line, composes, and runs the task once, or many times under -m."""
+    import hydra
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema_defaults", node=defaults())
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)()
+
+
+def _job(composed: Any) -> float | None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from jdrec import pipeline
+
+    runtime = HydraConfig.get()
+    overrides = list(runtime.overrides.task)
+    try:
+        config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
+        return pipeline.run(config, Path(runtime.runtime.output_dir), overrides)
+    except JdrecError as error:
+        log.debug("stopped: %s", error)
+        raise
+    except Exception:
+        log.exception("a bug in jdrec; the traceback is in %s", Path(runtime.runtime.output_dir) / "jdrec.log")
+        raise
+
+
+_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "serving", "cache")
+
+
+def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:
+    """The configuration of the run in `composed.run`, with what the command line may still change."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    file = Path(composed.run) / "run.json"
+    try:
+        earlier = OmegaConf.create(json.loads(file.read_text(encoding="utf-8"))["config"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StageError(f"{composed.run} is not the folder of a run ({file.name}: {error}).", where="run") from None
+    for override in OverridesParser.create().parse_overrides(overrides):
+        key = override.key_or_group
+        if not any(key == free or key.startswith(f"{free}.") for free in _FREE_WITH_RUN):
+            raise ConfigError(
+                "is fixed by the earlier run.", where=key, hint=f"With run= only these can change: {', '.join(_FREE_WITH_RUN)}."
+            )
+        OmegaConf.update(earlier, key, OmegaConf.select(composed, key), merge=False)
+    return earlier
+
+
+def typed(composed: Any) -> Config:
+    """The schema-checked form of a composed OmegaConf container.
+
+    Raises:
+        ConfigError: with the YAML path of every mistake.
+    """
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(values, dict)
+    for group in ("hydra", "experiment"):
+        values.pop(group, None)
+    return load(values)  # type: ignore[arg-type]
+
+
+class ShortFormatter(logging.Formatter):
+    """The message alone: tracebacks go to the run's log file, not to the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()
+
+
+def explain(error: BaseException) -> str | None:
+    """One message for a mistake of the user; None for a bug."""
+    known = error if isinstance(error, JdrecError) else _from_hydra(error)
+    return f"error: {known}" if known is not None else None
+
+
+def _from_hydra(error: BaseException) -> JdrecError | None:
+    """Hydra's, OmegaConf's and YAML's complaints as a `ConfigError`."""
+    import yaml
+    from hydra.errors import HydraException
+    from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark
+        place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else None
+        return ConfigError(f"not valid YAML: {error.problem}.", where=place)
+    if isinstance(error, InterpolationKeyError):
+        return ConfigError(str(error).splitlines()[0], where=error.full_key)
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_override(match.group(1), text)
+    if match := re.search(r"Could not find '([^']+)'", text):
+        return _unknown_option(match.group(1), text)
+    if match := re.search(r"In '[^']+': (.*)", text):
+        return ConfigError(match.group(1))
+    return ConfigError(" ".join(line.strip() for line in text.splitlines() if line.strip())[:500])
+
+
+def _unknown_override(key: str, text: str) -> ConfigError:
+    from jdrec.config_errors import keys_at
+
+    if "No match in the defaults list" in text:
+        group = CONF / key
+        advice = f"Write +{key}=NAME." if group.is_dir() else nearest(key, _groups())
+        return ConfigError("is not in the defaults list.", where=key, hint=advice)
+    *parents, name = key.split(".")
+    valid = keys_at(Config, parents)
+    if valid and name not in valid:
+        return ConfigError(f"unknown key {name!r}.", where=key, hint=nearest(name, valid))
+    return ConfigError("is not in the composed configuration.", where=key, hint=f"To add it, write +{key}=VALUE.")
+
+
+def _unknown_option(choice: str, text: str) -> ConfigError:
+    group, _, name = choice.rpartition("/")
+    available = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+    return ConfigError(f"there is no {name!r} in the group {group!r}.", hint=nearest(name, available or _groups()))
+
+
+def _groups() -> list[str]:
+    return sorted(place.name for place in CONF.iterdir() if place.is_dir() and place.name != "hydra")

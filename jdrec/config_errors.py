@@ -1,0 +1,117 @@
+"""What is wrong with a configuration: every mistake, with its YAML path, the reason and the nearest valid name."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from jdrec.errors import ConfigError, ConfigErrors, JdrecError, nearest
+
+
+def explain(values: Any, schema: type) -> JdrecError:
+    """The mistakes in `values` against `schema`, as one error."""
+    errors = list(_mistakes(values, schema, ""))
+    return errors[0] if len(errors) == 1 else ConfigErrors(errors)
+
+
+def _mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
+    struct = _struct_in(kind, value)
+    if struct is not None:
+        yield from _struct_mistakes(value, struct, path)
+    elif isinstance(value, Mapping) and (entry := _mapping_entry(kind)) is not None:
+        for name, item in value.items():
+            yield from _mistakes(item, entry, f"{path}.{name}")
+    else:
+        yield from _leaf_mistakes(value, kind, path)
+
+
+def _struct_mistakes(value: Mapping[str, Any], struct: type, path: str) -> Iterator[JdrecError]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    for name, item in value.items():
+        place = f"{path}.{name}".lstrip(".")
+        if name in fields:
+            yield from _mistakes(item, fields[name].type, place)
+        else:
+            yield ConfigError(f"unknown key {name!r}.", where=place, hint=nearest(name, fields))
+    for name, field in fields.items():
+        if field.required and name not in value:
+            yield ConfigError("is required.", where=f"{path}.{name}".lstrip("."), hint=_description(field.type))
+
+
+def _leaf_mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
+    if value == "???":
+        yield ConfigError("must be given.", where=path, hint=_description(kind))
+        return
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        reason = re.sub(r" - at `\$.*`$", "", str(error)).replace("`", "'")
+        choices = _choices(kind)
+        if choices and isinstance(value, str):
+            yield ConfigError(f"{value!r} is not a valid value.", where=path, hint=nearest(value, choices))
+        else:
+            yield ConfigError(f"{value!r} does not fit: {reason}.", where=path, hint=_description(kind))
+
+
+def _plain(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _members(kind: Any) -> list[Any]:
+    """The alternatives of a union, or the type alone, without annotations."""
+    kind = _plain(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return [member for option in typing.get_args(kind) for member in _members(option)]
+    return [kind]
+
+
+def _struct_in(kind: Any, value: Any) -> type | None:
+    if not isinstance(value, Mapping):
+        return None
+    return next((m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)), None)
+
+
+def _mapping_entry(kind: Any) -> Any:
+    return next((typing.get_args(m)[1] for m in _members(kind) if typing.get_origin(m) is dict), None)
+
+
+def _choices(kind: Any) -> list[str]:
+    found: list[str] = []
+    for member in _members(kind):
+        if typing.get_origin(member) is Literal:
+            found += [str(option) for option in typing.get_args(member)]
+        elif isinstance(member, type) and issubclass(member, Enum):
+            found += [str(option.value) for option in member]
+    return found
+
+
+def _description(kind: Any) -> str | None:
+    if typing.get_origin(kind) is typing.Annotated:
+        for meta in kind.__metadata__:
+            if isinstance(meta, msgspec.Meta) and meta.description:
+                return meta.description
+    return None
+
+
+def keys_at(schema: type, path: list[str]) -> list[str]:
+    """The keys that the schema allows under a YAML path; empty where names are free."""
+    kind: Any = schema
+    for part in path:
+        struct = _struct_in(kind, {})
+        if struct is not None:
+            fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+            if part not in fields:
+                return []
+            kind = fields[part]
+        elif (entry := _mapping_entry(kind)) is not None:
+            kind = entry
+        else:
+            return []
+    struct = _struct_in(kind, {})
+    return [field.encode_name for field in msgspec.structs.fields(struct)] if struct is not None else []
