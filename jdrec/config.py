@@ -267,7 +267,9 @@ class DynamicBatchingConfig(Section, frozen=True, kw_only=True):
 
 
 class TritonConfig(Section, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(description="Name of the model in Triton.")] = "embedding"
+    model: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="Name of the model in Triton, and of its folder.")] = (
+        "embedding"
+    )
     version: Annotated[int, Meta(ge=1, description="Version folder in the model repository.")] = 1
     backend: Annotated[
         Literal["oneflow", "python"], Meta(description="oneflow: the tutorial's GPU backend; python: scores on the CPU anywhere.")
@@ -277,7 +279,11 @@ class TritonConfig(Section, frozen=True, kw_only=True):
     instance_count: Annotated[int, Meta(ge=1, description="Instances.")] = 1
     gpus: Annotated[list[int], Meta(description="GPUs of a KIND_GPU instance group.")] = field(default_factory=list)
     dynamic_batching: Annotated[DynamicBatchingConfig | None, Meta(description="Let Triton batch across requests.")] = None
+    persistent_table_path: Annotated[
+        str | None, Meta(description="Backend oneflow: folder of OneEmbedding's table as Triton sees it, e.g. /models/persistent/0-1.")
+    ] = None
     http_port: Annotated[int, Meta(ge=0, le=65535, description="Triton's HTTP port; 0 picks a free one.")] = 8000
+    start_timeout_s: Annotated[float, Meta(gt=0, description="Longest wait for a started Triton to be ready.")] = 60.0
     url: Annotated[str | None, Meta(description="host:port of a running Triton to use instead of starting one.")] = None
 
 
@@ -342,11 +348,18 @@ def load(values: dict[str, Any]) -> Config:
     if isinstance(version, float):  # YAML and the command line read 0.6 as a number
         values = {**values, "openmldb": {**values["openmldb"], "version": str(version)}}
     try:
-        return msgspec.convert(values, Config)
+        if not _holds_missing(values):
+            return msgspec.convert(values, Config)
     except msgspec.ValidationError:
-        from jdrec.config_errors import explain
+        pass
+    from jdrec.config_errors import explain
 
-        raise explain(values, Config) from None
+    raise explain(values, Config)
+
+
+def _holds_missing(value: Any) -> bool:
+    """Whether a required key still has Hydra's mark for "must be given"."""
+    return value == "???" or (isinstance(value, dict) and any(map(_holds_missing, value.values())))
 
 
 def defaults() -> dict[str, Any]:

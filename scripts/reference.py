@@ -1,0 +1,109 @@
+"""Writes docs/reference.md: every configuration key, from the schema. `python scripts/reference.py [--check]`."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from jdrec.config import Config
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+HEADER = """# Configuration reference
+
+Every key, made from the schema in `jdrec/config.py` by `python scripts/reference.py`. A key in angle brackets is a name of your own.
+Any key can be overridden on the command line: `trainer.batch_size=500`.
+"""
+
+
+def rows(struct: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str, str, str]]:
+    """(key, type, default, description) of every leaf below `path`."""
+    for field in msgspec.structs.fields(struct):
+        key = f"{path}.{field.encode_name}" if path else field.encode_name
+        nested, named = _nested(field.type)
+        if nested is None:
+            yield key, _type_name(field.type), _default(field), _description(field.type)
+            continue
+        if description := _description(field.type):
+            yield key, "mapping" if named else "section", _default(field) if not named else "", description
+        yield from rows(nested, f"{key}.<name>" if named else key)
+
+
+def _plain(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    kind = _plain(kind)
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
+def _nested(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
+    """The section that a type holds, and whether it holds one for each name of the user's."""
+    for option in _options(kind):
+        named = typing.get_origin(_plain(option)) is dict
+        inner = typing.get_args(_plain(option))[1] if named else _plain(option)
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            return inner, named
+    return None, False
+
+
+def _type_name(kind: Any) -> str:
+    names = []
+    for option in _options(kind):
+        option = _plain(option)
+        if option is type(None):
+            names.append("null")
+        elif typing.get_origin(option) is Literal:
+            names += [str(value) for value in typing.get_args(option)]
+        elif isinstance(option, type) and issubclass(option, Enum):
+            names += [str(value.value) for value in option]
+        elif typing.get_origin(option) in (list, dict):
+            inner = ", ".join(_type_name(argument) for argument in typing.get_args(option))
+            names.append(f"{typing.get_origin(option).__name__}[{inner}]")
+        elif typing.get_origin(option) in (typing.Union, types.UnionType):
+            names.append(_type_name(option))
+        else:
+            names.append(option.__name__)
+    return " \\| ".join(dict.fromkeys(names))
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "required"
+    value = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+    return f"`{msgspec.json.encode(value).decode()}`"
+
+
+def _description(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Annotated:
+        return next((meta.description for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta) and meta.description), "")
+    return ""
+
+
+def reference() -> str:
+    """The text of docs/reference.md."""
+    sections: dict[str, list[tuple[str, str, str, str]]] = {}
+    for row in rows(Config, ""):
+        sections.setdefault(row[0].split(".")[0] if "." in row[0] else "top level", []).append(row)
+    text = HEADER
+    for name, entries in sections.items():
+        text += f"\n## {name}\n\n| key | type | default | |\n|---|---|---|---|\n"
+        for key, kind, default, description in entries:
+            text += f"| `{key}` | {kind} | {default} | {description.replace('|', chr(92) + '|')} |\n"
+    return text
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(
+            0 if TARGET.read_text(encoding="utf-8") == reference() else "docs/reference.md is out of date: run python scripts/reference.py"
+        )
+    TARGET.parent.mkdir(exist_ok=True)
+    TARGET.write_text(reference(), encoding="utf-8")
