@@ -37,13 +37,14 @@ class TableConfig(Section, frozen=True, kw_only=True):
 
 
 class GeneratorConfig(Section, frozen=True, kw_only=True):
-    users: Annotated[int, Meta(ge=1, description="Number of users.")] = 2_000
-    products: Annotated[int, Meta(ge=1, description="Number of products.")] = 500
+    users: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Number of users.")] = 2_000
+    products: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Number of products.")] = 500
     actions: Annotated[int, Meta(ge=0, description="Rows of bo_action.")] = 100_000
     requests: Annotated[int, Meta(ge=1, description="Rows of flattenRequest, and of action.")] = 20_000
-    days: Annotated[int, Meta(ge=1, description="Length of the generated period in days.")] = 75
+    days: Annotated[int, Meta(ge=1, le=10_000, description="Length of the generated period in days; it starts on 2016-02-01.")] = 75
+    label_rate: Annotated[float, Meta(gt=0, lt=1, description="Share of positive labels that is aimed at.")] = 0.11
     shuffle: Annotated[bool, Meta(description="Write rows in random order instead of time order.")] = False
-    seed: Annotated[int, Meta(description="Seed of the generator.")] = 2016
+    seed: Annotated[int, Meta(ge=0, description="Seed of the generator.")] = 2016
 
 
 class DatasetConfig(Section, frozen=True, kw_only=True):
