@@ -99,7 +99,10 @@ class WindowConfig(Section, frozen=True, kw_only=True):
     union: Annotated[Names, Meta(description="Table, or tables, whose rows are merged into the window.")] = field(default_factory=list)
     order_by: Annotated[str | None, Meta(description="Time column of the windowed rows; the table's own time column by default.")] = None
     rows: Annotated[int | str | None, Meta(description="ROWS frame: how many rows back it starts, e.g. 10 or '10 open'.")] = None
-    range: Annotated[str | None, Meta(description="ROWS_RANGE frame: how far back it starts, e.g. 14d, 10h, '7d open'.")] = None
+    range: Annotated[
+        int | str | None,
+        Meta(description="ROWS_RANGE frame: how far back it starts, e.g. 14d, 10h, '7d open'; a bare number is milliseconds."),
+    ] = None
     end: Annotated[
         int | str | None,
         Meta(description="Where the frame ends: 0 (the request's own moment) by default; e.g. 1, 1s, or '0s open' for strictly before."),
@@ -205,6 +208,9 @@ class ModelConfig(Section, frozen=True, kw_only=True):
     embedding_dim: Annotated[int, Meta(ge=1, description="Length of an embedding vector.")] = 16
     dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [1000] * 5)
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout of the hidden layers.")] = 0.2
+    min_count: Annotated[
+        int, Meta(ge=1, description="Ids rarer than this in the training split share their field's row for ids never seen, and train it.")
+    ] = 1
 
 
 class EarlyStopConfig(Section, frozen=True, kw_only=True):
@@ -240,6 +246,10 @@ class TrainerConfig(Section, frozen=True, kw_only=True):
     )
     devices_per_node: Annotated[int, Meta(ge=1, description="GPUs (processes) a node.")] = 1
     threads: Annotated[int, Meta(ge=0, description="CPU threads; 0: all cores.")] = 0
+    embedding_updates: Annotated[
+        Literal["lazy", "dense"],
+        Meta(description="On the CPU: lazy: Adam updates the batch's rows of the table only, as OneEmbedding does; dense: all rows."),
+    ] = "lazy"
     batch_size: Annotated[int, Meta(ge=1, description="Rows a batch, training and evaluation.")] = 1000
     train_batches: Annotated[int, Meta(ge=1, description="Most training batches.")] = 75_000
     learning_rate: Annotated[float, Meta(gt=0, description="Adam's learning rate.")] = 1e-3
@@ -348,6 +358,7 @@ def load(values: dict[str, Any]) -> Config:
     version = values.get("openmldb", {}).get("version")
     if isinstance(version, float):  # YAML and the command line read 0.6 as a number
         values = {**values, "openmldb": {**values["openmldb"], "version": str(version)}}
+    values = _with_on(values)
     try:
         if not _holds_missing(values):
             return msgspec.convert(values, Config)
@@ -356,6 +367,21 @@ def load(values: dict[str, Any]) -> Config:
     from jdrec.config_errors import explain
 
     raise explain(values, Config)
+
+
+def _with_on(values: dict[str, Any]) -> dict[str, Any]:
+    """YAML 1.1 reads the key `on` of a join as true; this gives it its name back."""
+    features = values.get("features")
+    joins = features.get("joins") if isinstance(features, dict) else None
+    if not isinstance(features, dict) or not isinstance(joins, dict):
+        return values
+    named = {
+        name: {"on": join[True], **{key: value for key, value in join.items() if key is not True}}
+        if isinstance(join, dict) and True in join
+        else join
+        for name, join in joins.items()
+    }
+    return {**values, "features": {**features, "joins": named}}
 
 
 def _holds_missing(value: Any) -> bool:

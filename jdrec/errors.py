@@ -38,7 +38,19 @@ class ConfigErrors(ConfigError):
 
 
 class ExpressionError(ConfigError):
-    """An expression of the feature language does not parse or does not type."""
+    """An expression of the feature language does not parse or does not type.
+
+    Args:
+        column: where in the expression's text, counted from 1.
+    """
+
+    def __init__(self, message: str, *, column: int | None = None, where: str | None = None, hint: str | None = None):
+        super().__init__(f"column {column}: {message}" if column else message, where=where, hint=hint)
+        self.column, self.reason = column, message
+
+
+class TemplateError(ConfigError):
+    """A template cannot be rendered; `where` is its file and line."""
 
 
 class CheckError(ConfigError):

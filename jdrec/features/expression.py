@@ -6,7 +6,9 @@ Every node keeps its span in the source text, so that SQL is rendered by rewriti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from jdrec.features.types import SqlType
 
@@ -28,6 +30,7 @@ class Column(Node):
 @dataclass(frozen=True)
 class Literal(Node):
     value: bool | int | float | str | None
+    type: SqlType | None = None  # None: null, or an interval
     interval: str | None = None  # "d", "h", "m" or "s" for OpenMLDB's interval literals such as 7d
 
 
@@ -38,7 +41,9 @@ class Star(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    name: str  # lower case
+    """A function call. The parser keeps the written name, lower case; `resolve` puts the registry's name there."""
+
+    name: str
     args: tuple[Node, ...]
 
 
@@ -88,9 +93,63 @@ class Like(Node):
 class IsNull(Node):
     operand: Node
     negated: bool = False
+    keyword: int = 0  # offset of IS; OpenMLDB's compiler knows isnull(x) alone, so SQL is written that way
 
 
 @dataclass(frozen=True)
 class Cast(Node):
     operand: Node
     type: SqlType
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below `node`, in the order of the text."""
+    if isinstance(node, Call):
+        return node.args
+    if isinstance(node, (Unary, IsNull, Cast)):
+        return (node.operand,)
+    if isinstance(node, Binary):
+        return (node.left, node.right)
+    if isinstance(node, Case):
+        branches = tuple(part for when in node.whens for part in when)
+        return tuple(part for part in (node.operand, *branches, node.otherwise) if part is not None)
+    if isinstance(node, In):
+        return (node.operand, *node.options)
+    if isinstance(node, Between):
+        return (node.operand, node.low, node.high)
+    if isinstance(node, Like):
+        return (node.operand, node.pattern)
+    return ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """`node` and all nodes below it, parents first."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def transform(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy of the tree in which each node is replaced by `change` of it, children first."""
+    updates: dict[str, Any] = {}
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if isinstance(value, Node):
+            updates[item.name] = transform(value, change)
+        elif isinstance(value, tuple) and value:
+            updates[item.name] = tuple(
+                tuple(transform(part, change) for part in entry) if isinstance(entry, tuple) else transform(entry, change)
+                for entry in value
+            )
+    return change(replace(node, **updates) if updates else node)
+
+
+def parse(text: str) -> Node:
+    """The tree of an expression. See `jdrec.features.parser`.
+
+    Raises:
+        ExpressionError: with the column and the reason.
+    """
+    from jdrec.features.parser import Parser
+
+    return Parser(text).parse()

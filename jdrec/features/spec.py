@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Literal
 
-from jdrec.features.expression import Node
+from jdrec.features.expression import Column, Node, walk
 from jdrec.features.types import SqlType
 
 
@@ -52,10 +52,18 @@ class Window:
 
     @property
     def sees_request_moment(self) -> bool:
-        """Whether rows of the union tables at exactly the request's own time are in the window."""
+        """Whether rows of the union tables at exactly the request's own time are in the window.
+
+        A ROWS frame counts rows, whatever their time: where it ends does not keep such rows out.
+        """
         if self.exclude_current_time or not self.union:
             return False
-        return self.end.value == 0 and not self.end.open
+        return self.frame == "rows" or (self.end.value == 0 and not self.end.open)
+
+    @property
+    def sees_current_row(self) -> bool:
+        """Whether the request's own row is in the window."""
+        return not self.exclude_current_row and self.end.value == 0 and not self.end.open
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,28 @@ class Feature:
     @property
     def path(self) -> str:
         """Its place in the configuration, for messages."""
-        return f"features.features.{self.name}"
+        return "features.query.keys" if self.is_block_key else f"features.features.{self.name}"
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it reads, each once, in the order of the text.
+
+        `table` is the name of a join, or None for a column of the block's own rows.
+        """
+        found = {(node.table, node.name): node for node in walk(self.node) if isinstance(node, Column)}
+        return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class RowColumn:
+    """A column of the row that stands for the request among the rows of a union's tables.
+
+    source: the request table's column that fills it; None: the type's zero value ('', 0, 1970-01-01).
+    """
+
+    name: str
+    type: SqlType
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,13 +139,26 @@ class Block:
     """One sub-query of the SQL. Its first feature is the request key that the blocks are joined on.
 
     kind: "request" (row expressions and windows over the request table), "join" (LAST JOIN columns) or
-    "union" (windows that merge in `union`).
+    "union" (windows that merge in `union`). Windows share a union block if the request becomes the same row in them,
+    so that a feature's value depends on its own window alone.
     """
 
     alias: str  # out0, out1, ...
     kind: Literal["request", "join", "union"]
     union: tuple[str, ...]
     features: tuple[Feature, ...]
+    row: tuple[RowColumn, ...] = ()  # kind "union": how a request becomes a row of the union's schema
+    key: str = ""  # what the request key is called among the block's rows
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Windows that its features run over, in order of first use."""
+        return tuple(dict.fromkeys(feature.window for feature in self.features if feature.window))
+
+    @property
+    def joins(self) -> tuple[str, ...]:
+        """Joins that its features read, in order of first use."""
+        return tuple(dict.fromkeys(column.table for feature in self.features for column in feature.columns if column.table))
 
 
 @dataclass(frozen=True)

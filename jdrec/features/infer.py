@@ -1,0 +1,225 @@
+"""Types of whole expressions, by OpenMLDB's rules where it is sound to use them.
+
+OpenMLDB also converts silently between text and numbers and takes any value for a condition; here that is an error that asks for a cast.
+Where an expression is accepted, its type is the compiler's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from jdrec.errors import ExpressionError, nearest
+from jdrec.features import expression as ast
+from jdrec.features import functions
+from jdrec.features.expression import Node
+from jdrec.features.functions import Argument, Function
+from jdrec.features.lexer import fail
+from jdrec.features.types import SqlType
+
+T = SqlType
+Type = SqlType | None  # None: the type of null, which fits everywhere
+
+_RANK = {T.SMALLINT: 0, T.INT: 1, T.BIGINT: 2, T.FLOAT: 3, T.DOUBLE: 4}
+
+
+def common_type(types: Sequence[Type]) -> Type:
+    """The type that holds the values of all `types`, as in the branches of CASE.
+
+    Raises:
+        ValueError: there is none without a cast.
+    """
+    result: Type = None
+    for type_ in types:
+        if result is None or type_ is None or type_ is result:
+            result = result or type_
+        elif result.is_number and type_.is_number:
+            result = T.DOUBLE if {result, type_} == {T.BIGINT, T.FLOAT} else max(result, type_, key=_RANK.__getitem__)
+        else:
+            raise ValueError(f"{result.value} and {type_.value} have no common type: cast one of them")
+    return result
+
+
+class Inference:
+    """Types one expression.
+
+    Args:
+        column: gives the type of a column, or raises ExpressionError.
+        windowed: whether the expression runs over a window, so that aggregates are allowed.
+    """
+
+    def __init__(self, column: Callable[[ast.Column], SqlType], *, windowed: bool):
+        self._column = column
+        self._windowed = windowed
+        self._aggregate: Function | None = None  # the aggregate around the node at hand
+        self._row = False  # inside an argument in which `at` is allowed
+
+    def type_of(self, node: Node) -> Type:
+        """The expression's type.
+
+        Raises:
+            ExpressionError: with the column and the reason.
+        """
+        if isinstance(node, ast.Literal):
+            if node.interval:
+                raise fail("an interval has no value in an expression; it belongs into a window's range.", node.start)
+            return node.type
+        if isinstance(node, ast.Column):
+            return self._column(node)
+        if isinstance(node, ast.Star):
+            raise fail("'*' stands for all rows in count(*) and count_where(*, condition) only.", node.start)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        if isinstance(node, ast.Cast):
+            return self._cast(node)
+        if isinstance(node, ast.Unary):
+            return self._unary(node)
+        if isinstance(node, ast.Binary):
+            return self._binary(node)
+        if isinstance(node, ast.Case):
+            return self._case(node)
+        if isinstance(node, ast.Like):
+            for part in (node.operand, node.pattern):
+                if self.type_of(part) is not T.STRING:
+                    raise fail("like compares strings.", part.start)
+            return T.BOOL
+        if isinstance(node, ast.In):
+            for option in node.options:
+                self._comparable(node.operand, option, "in")
+            return T.BOOL
+        if isinstance(node, ast.Between):
+            self._comparable(node.operand, node.low, "between")
+            self._comparable(node.operand, node.high, "between")
+            return T.BOOL
+        if isinstance(node, ast.IsNull):
+            self.type_of(node.operand)
+            return T.BOOL
+        raise TypeError(f"no rule for {type(node).__name__}")
+
+    # --- operators ---
+
+    def _unary(self, node: ast.Unary) -> Type:
+        if node.op == "not":
+            self._condition(node.operand)
+            return T.BOOL
+        type_ = self.type_of(node.operand)
+        if type_ is None or not type_.is_number:
+            raise fail(f"- needs a number, not {_name(type_)}.", node.operand.start)
+        return type_
+
+    def _binary(self, node: ast.Binary) -> Type:
+        if node.op in ("and", "or", "xor"):
+            self._condition(node.left)
+            self._condition(node.right)
+            return T.BOOL
+        if node.op in ("=", "!=", "<", "<=", ">", ">="):
+            self._comparable(node.left, node.right, node.op)
+            return T.BOOL
+        left, right = self.type_of(node.left), self.type_of(node.right)
+        if node.op in ("+", "-") and left is T.TIMESTAMP and right is not None and right.is_integer:
+            return T.TIMESTAMP
+        if node.op == "+" and right is T.TIMESTAMP and left is not None and left.is_integer:
+            return T.TIMESTAMP
+        for part, type_ in ((node.left, left), (node.right, right)):
+            if type_ is None or not type_.is_number:
+                why = " Take bigint(x) for its milliseconds." if type_ is T.TIMESTAMP else ""
+                raise fail(f"{node.op} needs numbers, not {_name(type_)}.{why}", part.start)
+            if node.op == "div" and not type_.is_integer:
+                raise fail(f"div needs integers, not {_name(type_)}.", part.start)
+        if node.op == "/":
+            return T.DOUBLE
+        assert left is not None and right is not None
+        return max(left, right, key=_RANK.__getitem__)
+
+    def _condition(self, node: Node) -> None:
+        type_ = self.type_of(node)
+        if type_ is not T.BOOL:
+            raise fail(f"a condition is needed here, not {_name(type_)}.", node.start)
+
+    def _comparable(self, left: Node, right: Node, op: str) -> None:
+        one, other = self.type_of(left), self.type_of(right)
+        if one is None or other is None or one is other or (one.is_number and other.is_number):
+            return
+        raise fail(f"{op} cannot compare {_name(one)} with {_name(other)}: cast one of them.", right.start)
+
+    def _case(self, node: ast.Case) -> Type:
+        for condition, _ in node.whens:
+            if node.operand is None:
+                self._condition(condition)
+            else:
+                self._comparable(node.operand, condition, "case")
+        results = [result for _, result in node.whens] + ([node.otherwise] if node.otherwise is not None else [])
+        try:
+            return common_type([self.type_of(result) for result in results])
+        except ValueError as error:
+            raise fail(f"the branches of case differ: {error}.", node.start) from None
+
+    def _cast(self, node: ast.Cast) -> Type:
+        source = self.type_of(node.operand)
+        if node.type is T.DATE and source not in (T.STRING, T.DATE, T.TIMESTAMP, None):
+            raise fail(f"{_name(source)} cannot become a date.", node.operand.start)
+        return node.type
+
+    # --- calls ---
+
+    def _call(self, node: ast.Call) -> Type:
+        function = functions.find(node.name)
+        if function is None:
+            raise _unknown_function(node)
+        if function.is_aggregate:
+            self._check_place(function, node)
+        if len(node.args) != len(function.args):
+            raise fail(f"{function.signature} takes {_count(len(function.args))}, found {len(node.args)}.", node.start)
+        outer = self._aggregate, self._row
+        types: list[Type] = []
+        for rule, arg in zip(function.args, node.args, strict=True):
+            if function.is_aggregate:
+                self._aggregate, self._row = function, rule.row
+            types.append(self._argument(function, rule, arg))
+            self._aggregate, self._row = outer
+        if not callable(function.result):
+            return function.result
+        try:
+            return function.result(tuple(types))
+        except ValueError as error:
+            raise fail(f"{node.name}: {error}.", node.start) from None
+
+    def _check_place(self, function: Function, node: ast.Call) -> None:
+        if not self._windowed:
+            raise fail(f"{node.name} runs over a window: name it with over.", node.start)
+        if self._aggregate is not None and not (function.name == "at" and self._row):
+            raise fail(f"{node.name} cannot stand inside {self._aggregate.name}.", node.start)
+
+    def _argument(self, function: Function, rule: Argument, arg: Node) -> Type:
+        if isinstance(arg, ast.Star) and rule.star:
+            return None
+        if rule.constant:
+            if not isinstance(arg, ast.Literal) or isinstance(arg.value, bool) or not isinstance(arg.value, int) or arg.interval:
+                raise fail(f"{rule.name} of {function.signature} is a whole number, written out.", arg.start)
+            if arg.value < rule.least or (rule.most is not None and arg.value > rule.most):
+                most = f" and at most {rule.most}" if rule.most is not None else ""
+                raise fail(f"{rule.name} of {function.signature} is at least {rule.least}{most}.", arg.start)
+            return arg.type
+        type_ = self.type_of(arg)
+        if type_ is None and function.name in ("isnull", "if_null"):
+            return None
+        if type_ not in rule.types:
+            allowed = ", ".join(t.value for t in rule.types)
+            raise fail(f"{rule.name} of {function.signature} is {_name(type_)}; it takes {allowed}.", arg.start)
+        return type_
+
+
+def _unknown_function(node: ast.Call) -> ExpressionError:
+    renamed = functions.renamed_in(node.name)
+    if renamed:
+        message = f"write {renamed} for {node.name}: the SQL gets the name that the OpenMLDB version knows."
+        return fail(message, node.start)
+    error = fail(f"there is no function {node.name!r}.", node.start)
+    return ExpressionError(error.reason, column=error.column, hint=nearest(node.name, functions.names()))
+
+
+def _name(type_: Type) -> str:
+    return "null" if type_ is None else type_.value
+
+
+def _count(n: int) -> str:
+    return "1 argument" if n == 1 else f"{n} arguments"
