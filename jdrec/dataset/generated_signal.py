@@ -11,7 +11,7 @@ import numpy as np
 from jdrec.dataset.generated_behaviour import TYPES
 from jdrec.dataset.generated_entities import DAY, Products
 
-MAX_SIZE = 100  # newest rows that the windows over behaviour hold, the request's own row counted
+MAX_SIZE = 100  # newest rows that a window over behaviour holds
 BEHAVIOUR_7D = np.array([-0.4, 2.4, -1.2, -1.6, 1.2, 0.2, -0.9])  # by the most frequent type '1' .. '6'; last: no behaviour
 DISTINCT_TYPES_14D = np.array([-0.3, -0.2, 0.0, 0.2, 0.3, 0.3, 0.3])  # by the number of distinct types
 ACTIVE_10H = 1.0
@@ -42,7 +42,7 @@ def windows_logit(requests: np.ndarray, actions: np.ndarray, products: Products)
     in_14d = past.counts(pair, time, 14 * DAY)
     in_10h = past.counts(pair, time, 10 * 3600)
     leading = np.where(in_7d.any(axis=1), in_7d.argmax(axis=1), len(TYPES))  # ties go to the smaller type, as in topn_frequency
-    bad = products.first_bad_comment[requests["product"]] <= time
+    bad = products.first_bad_comment[requests["product"]] < time
     return (
         BEHAVIOUR_7D[leading]
         + DISTINCT_TYPES_14D[(in_14d > 0).sum(axis=1)]
@@ -75,7 +75,7 @@ class _Past:
         """Rows by type, int32 [n, 6], with time - length <= t < time: the newest ones that MAXSIZE keeps."""
         end = np.searchsorted(self._key, pair * self._span + time)
         start = np.searchsorted(self._key, pair * self._span + np.maximum(time - length, 0))
-        return self._before[end] - self._before[np.maximum(start, end - (MAX_SIZE - 1))]
+        return self._before[end] - self._before[np.maximum(start, end - MAX_SIZE)]
 
 
 def _pair_codes(requests: np.ndarray, actions: np.ndarray, products: int) -> tuple[np.ndarray, np.ndarray]:

@@ -143,11 +143,11 @@ def naive_logit(row: dict[str, Any], behaviour: dict[str, list[Any]], asked: dic
     """The documented signal, read off the written tables row by row; without the intercept."""
     now = row["time"]
     past = [(now - time, kind) for time, kind in behaviour.get(row["pair_id"], []) if time < now]
-    week = Counter(kind for age, kind in sorted(past)[:99] if age <= 7 * DAY_MS)
-    fortnight = {kind for age, kind in sorted(past)[:99] if age <= 14 * DAY_MS}
+    week = Counter(kind for age, kind in sorted(past)[:100] if age <= 7 * DAY_MS)
+    fortnight = {kind for age, kind in sorted(past)[:100] if age <= 14 * DAY_MS}
     leading = min(week, key=lambda kind: (-week[kind], kind)) if week else "none"
     earlier = [pair for time, pair in asked[row["user_id"]] if time < now][-10:]
-    bad = any(time <= now and flag == "1" for time, flag in tables["comments"][row["sku_id"]])
+    bad = any(time < now and flag == "1" for time, flag in tables["comments"][row["sku_id"]])
     weekend = ((now - START_MS) // DAY_MS) % 7 >= 5
     return (
         {"1": -0.4, "2": 2.4, "3": -1.2, "4": -1.6, "5": 1.2, "6": 0.2, "none": -0.9}[leading]
@@ -183,7 +183,7 @@ def test_probability_is_what_the_windows_before_the_request_say(name: str, reque
     probability = np.array([truth[row["reqId"]] for row in requests])
     intercept = np.log(probability / (1 - probability)) - [naive_logit(row, behaviour, asked, tables) for row in requests]
     assert np.ptp(intercept) < 1e-3  # probabilities are rounded to 1e-6
-    assert max(Counter(len(rows) for rows in behaviour.values())) > 99  # MAXSIZE mattered
+    assert max(Counter(len(rows) for rows in behaviour.values())) > 100  # MAXSIZE mattered
 
 
 def test_report_tells_the_label_rate_and_the_best_auc(root: Path) -> None:
