@@ -1,0 +1,68 @@
+"""A feature's expression as SQL: the user's own text with columns in backticks, the version's function names and OVER put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from jdrec.features import expression as ast
+from jdrec.features.expression import Node
+from jdrec.features.functions import FUNCTIONS
+from jdrec.features.spec import Feature
+
+_WORD = re.compile(r"\w+", re.ASCII)
+
+Edit = tuple[int, int, str]  # start, end, what to put there
+
+
+def rewrite(feature: Feature, *, version: str, column: Callable[[ast.Column], str], over: str = "") -> str:
+    """The expression in the SQL of an OpenMLDB version.
+
+    Args:
+        column: writes a column, e.g. "`product`.`br`".
+        over: what follows each call that runs over the window, e.g. " over user_10".
+    """
+    edits: list[Edit] = []
+    for node in ast.walk(feature.node):
+        if isinstance(node, ast.Column):
+            edits.append((node.start, node.end, column(node)))
+        elif isinstance(node, ast.Call):
+            word = _WORD.match(feature.text, node.start)
+            assert word is not None
+            name = FUNCTIONS[node.name].sql_name(version, word.group().lower())
+            edits.append((word.start(), word.end(), name))
+        elif isinstance(node, ast.IsNull):  # OpenMLDB's compiler has no IS NULL
+            edits.append((node.start, node.start, "!isnull(" if node.negated else "isnull("))
+            edits.append((len(feature.text[: node.keyword].rstrip()), node.end, ")"))
+    edits += [(call.end, call.end, over) for call in windowed_calls(feature.node)]
+    return _apply(feature.text, edits).strip()
+
+
+def windowed_calls(node: Node) -> Iterator[ast.Call]:
+    """The calls that OVER has to follow.
+
+    OpenMLDB wants OVER right after a function call, and takes it after an aggregate as well as after a scalar function of aggregates:
+    `isnull(at(x, 0)) over w`. The outermost such call is taken, but none that also reads a column of the current row, and no cast.
+    """
+    if isinstance(node, ast.Call) and _runs_over_window(node):
+        yield node
+        return
+    for child in ast.children(node):
+        yield from windowed_calls(child)
+
+
+def _runs_over_window(node: Node) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    if FUNCTIONS[node.name].is_aggregate:
+        return True
+    return any(map(_runs_over_window, node.args)) and all(isinstance(arg, ast.Literal) or _runs_over_window(arg) for arg in node.args)
+
+
+def _apply(text: str, edits: list[Edit]) -> str:
+    """Applies edits that do not overlap; of those at one place, insertions keep their order."""
+    out, at = [], 0
+    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
+        out += [text[at:start], new]
+        at = end
+    return "".join(out) + text[at:]

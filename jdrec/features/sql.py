@@ -1,0 +1,220 @@
+"""The statements of OpenMLDB that a feature set stands for: create, load, select and deploy.
+
+Decisions are made here; templates/sql/ owns the layout.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jdrec.errors import ConfigError
+from jdrec.features import expression as ast
+from jdrec.features import quoting
+from jdrec.features.frames import milliseconds
+from jdrec.features.indexes import Index, needed_indexes
+from jdrec.features.rewrite import rewrite
+from jdrec.features.spec import Block, Bound, Feature, FeatureSet, Join, RowColumn, Table, Window
+from jdrec.features.types import SqlType
+from jdrec.paths import TEMPLATES
+from jdrec.templating import render as render_template
+
+if TYPE_CHECKING:
+    from jdrec.config import Config, OpenMLDBConfig
+
+FILES = ("create_tables.sql", "load_offline_data.sql", "select_features.sql", "load_online_data.sql", "deploy.sql")
+SQL_TEMPLATES = TEMPLATES / "sql"
+
+_FILTERS = {"name": quoting.bare, "quoted": quoting.quoted, "text": quoting.text}
+_ZERO = {SqlType.STRING: "''", SqlType.BOOL: "false", SqlType.DATE: "date('1970-01-01')"}  # others: int(0), float(0), ...
+
+
+def render(feature_set: FeatureSet, config: Config, run_dir: str | os.PathLike[str], *, templates: Path = SQL_TEMPLATES) -> dict[str, str]:
+    """All SQL files of a feature set, by name.
+
+    Args:
+        run_dir: where the query's result goes if openmldb.output does not say.
+
+    Raises:
+        ConfigError: openmldb.* asks for what its version does not know.
+        TemplateError: a template cannot be rendered.
+    """
+    openmldb = config.openmldb
+    root = openmldb.data_dir if openmldb.data_dir is not None else os.path.abspath(config.dataset.root)
+    indexes = needed_indexes(feature_set) if openmldb.indexes else {}
+    values = {
+        **_query_values(feature_set, openmldb.version),
+        "database": feature_set.database,
+        "tables": [_TableView(table, root, indexes.get(table.name, ())) for table in feature_set.tables.values()],
+        "output": openmldb.output if openmldb.output is not None else os.path.join(os.path.abspath(run_dir), "openmldb_features"),
+        "deployment": deployment_name(openmldb),
+        "options": deploy_options(openmldb),
+    }
+    return {name: render_template(templates, f"{name}.j2", values, _FILTERS) for name in FILES}
+
+
+def query(feature_set: FeatureSet, version: str, *, templates: Path = SQL_TEMPLATES) -> str:
+    """The feature query alone, as OpenMLDB's compiler is asked about it."""
+    return render_template(templates, "query.sql.j2", _query_values(feature_set, version), _FILTERS).strip()
+
+
+def deployment_name(openmldb: OpenMLDBConfig) -> str:
+    """The deployment's name.
+
+    Raises:
+        ConfigError: it is not a name.
+    """
+    if not quoting.is_identifier(openmldb.deployment):
+        message = f"{openmldb.deployment!r} cannot be a deployment's name: letters, digits and _, not starting with a digit."
+        raise ConfigError(message, where="openmldb.deployment")
+    return openmldb.deployment
+
+
+def deploy_options(openmldb: OpenMLDBConfig) -> dict[str, str]:
+    """Options of DEPLOY, e.g. {"RANGE_BIAS": "20d"}.
+
+    Raises:
+        ConfigError: a bias is not what OpenMLDB reads, or its version has none.
+    """
+    options = {}
+    for key, value, form in (
+        ("range_bias", openmldb.range_bias, "a duration such as 20d, or inf"),
+        ("rows_bias", openmldb.rows_bias, "a number of rows, or inf"),
+    ):
+        if value is None:
+            continue
+        where = f"openmldb.{key}"
+        if openmldb.version == "0.6":
+            raise ConfigError("DEPLOY of OpenMLDB 0.6 has no such option.", where=where, hint="Leave it out, or use openmldb.version=0.9.")
+        if value != "inf" and not (_is_duration(value) if key == "range_bias" else re.fullmatch(r"[0-9]+", value)):
+            raise ConfigError(f"{value!r} is not {form}.", where=where)
+        options[key.upper()] = value
+    return options
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        milliseconds(text)
+    except ValueError:
+        return False
+    return text == text.strip() and " " not in text
+
+
+# --- what templates see ---
+
+
+def _query_values(feature_set: FeatureSet, version: str) -> dict[str, Any]:
+    return {"request": feature_set.request, "blocks": [_BlockView(feature_set, block, version) for block in feature_set.blocks]}
+
+
+class _BlockView:
+    """A sub-query, ready to be laid out."""
+
+    def __init__(self, feature_set: FeatureSet, block: Block, version: str):
+        self._set, self._block, self._version = feature_set, block, version
+        self.alias, self.kind, self.key = block.alias, block.kind, block.key
+        self.key_alias = block.features[0].name
+        key = feature_set.request_key
+        self.key_source = quoting.bare(key) if block.key == key else f"{quoting.bare(key)} as {quoting.bare(block.key)}"
+        self.unions = block.union
+        self.union_columns = [column.name for column in block.row]
+        self.key_zero = _zero(feature_set.request.columns[feature_set.request_key])
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Expression and alias of each output column."""
+        return [(self._expression(feature), feature.name) for feature in self._block.features]
+
+    @property
+    def windows(self) -> list[_WindowView]:
+        return [_WindowView(self._set.windows[name]) for name in self._block.windows]
+
+    @property
+    def joins(self) -> list[Join]:
+        return [self._set.joins[name] for name in self._block.joins]
+
+    @property
+    def row(self) -> list[tuple[str, str]]:
+        """Expression and name of each column of the row that stands for the request in a union."""
+        return [(self._source(column), column.name) for column in self._block.row]
+
+    def _expression(self, feature: Feature) -> str:
+        over = f" over {quoting.bare(feature.window)}" if feature.window else ""
+        return rewrite(feature, version=self._version, column=self._column, over=over)
+
+    def _column(self, column: ast.Column) -> str:
+        if self._block.kind != "join":
+            return quoting.quoted(column.name)
+        return f"{quoting.quoted(column.table or self._set.request_table)}.{quoting.quoted(column.name)}"
+
+    def _source(self, column: RowColumn) -> str:
+        if column.source is None:
+            return _zero(column.type)
+        source = quoting.quoted(column.source)
+        given = self._set.request.columns[column.source]
+        return source if given is column.type else f"{column.type.value}({source})"
+
+
+@dataclass(frozen=True)
+class _WindowView:
+    window: Window
+
+    @property
+    def name(self) -> str:
+        return self.window.name
+
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        return self.window.partition_by
+
+    @property
+    def order_by(self) -> str:
+        return self.window.order_by
+
+    @property
+    def frame(self) -> str:
+        """The frame and its attributes, from its kind on."""
+        window = self.window
+        parts = [f"{window.frame} between {_bound(window.start)} and {_bound(window.end)}"]
+        parts += [f"MAXSIZE {window.max_size}"] if window.max_size is not None else []
+        parts += ["EXCLUDE CURRENT_ROW"] if window.exclude_current_row else []
+        parts += ["EXCLUDE CURRENT_TIME"] if window.exclude_current_time else []
+        parts += ["INSTANCE_NOT_IN_WINDOW"] if window.instance_not_in_window else []
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class _TableView:
+    table: Table
+    root: str
+    indexes: tuple[Index, ...]
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        return [(name, type_.value) for name, type_ in self.table.columns.items()]
+
+    @property
+    def path(self) -> str:
+        """The files as the cluster sees them."""
+        return (
+            self.table.path if self.table.path.startswith("/") or "://" in self.table.path else f"{self.root.rstrip('/')}/{self.table.path}"
+        )
+
+    @property
+    def format(self) -> str:
+        return "csv" if self.table.path.rstrip("*").lower().endswith(".csv") else "parquet"
+
+
+def _bound(bound: Bound) -> str:
+    return f"{bound.text}{' open' if bound.open else ''} preceding"
+
+
+def _zero(type_: SqlType) -> str:
+    return _ZERO.get(type_, f"{type_.value}(0)")
