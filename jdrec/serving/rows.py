@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from jdrec.errors import JdrecError, nearest
+from jdrec.errors import nearest
 from jdrec.features.types import SqlType
+from jdrec.serving.failures import InvalidRequest
 
 if TYPE_CHECKING:
     from jdrec.features.spec import FeatureSet
@@ -28,21 +29,6 @@ _MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-class InvalidRequest(JdrecError):
-    """A request that can't be served as it is.
-
-    Args:
-        message: what is wrong.
-        status: HTTP status: 400 not JSON or not rows, 413 too large, 422 rows that don't fit the request table.
-        kind: a short name of the reason, stable for programs.
-        details: for each wrong field, {"row", "field", "message", "expected", "hint"}; row counts from 0.
-    """
-
-    def __init__(self, message: str, *, status: int, kind: str, details: list[dict[str, Any]] | None = None):
-        super().__init__(message)
-        self.status, self.kind, self.details = status, kind, details or []
 
 
 class _Wrong(Exception):

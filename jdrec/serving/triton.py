@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _STOP_S = 10  # a server that takes longer to stop is killed
 _SHARED_MEMORY = Path("/dev/shm")
 _LOG_LINES = 15
+_POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1
 
 
@@ -136,6 +138,7 @@ class TritonServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._backends: tempfile.TemporaryDirectory[str] | None = None
         self._shared_memory = ""
+        self._cancelled = threading.Event()
 
     @property
     def url(self) -> str:
@@ -213,7 +216,12 @@ class TritonServer:
                     f"Triton's model {self.model!r} was not ready within {self.timeout_s:g} s.{self._log_tail()}",
                     where="serving.triton.start_timeout_s",
                 )
-            time.sleep(0.05)
+            if self._cancelled.wait(_POLL_S):
+                raise ServingError("Triton was stopped while it started.")
+
+    def cancel(self) -> None:
+        """Makes a `start` that waits in another thread give up; the server can't be started again."""
+        self._cancelled.set()
 
     def stop(self) -> None:
         """Stops the server and all it started, and removes what it used; does nothing when it is not running."""

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_definitions import COLUMNS, ROW, every_type
 
-from jdrec.serving.rows import InvalidRequest, RowReader
+from jdrec.serving.failures import InvalidRequest
+from jdrec.serving.rows import RowReader
 
 READER = RowReader(every_type(), max_rows=3)
 
