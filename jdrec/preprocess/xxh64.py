@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LOADING_COSTS = 1_000_000  # values that the interpreted road hashes in the time in which Numba and the kernels are loaded
+_SMALL = 4096  # a column this short never makes anyone wait for Numba: a server answers requests row by row
 _MASK = (1 << 64) - 1
 
 
@@ -29,6 +30,8 @@ class _Work:
         self.lock = threading.Lock()
 
     def pays_to_compile(self, values: int) -> bool:
+        if values < _SMALL:
+            return False
         if self.done + values >= _LOADING_COSTS:
             return True
         with self.lock:

@@ -1,0 +1,257 @@
+"""The stage from features.parquet to samples: decide on rows, fit the encoder, write the splits; rows stream through in batches.
+
+Memory: 10 bytes a row (split, label, time), the distinct ids of each field, a sample of at most `SAMPLE` training rows, and some batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jdrec.config import PreprocessConfig
+from jdrec.errors import DataError, StageError
+from jdrec.features.spec import Encoding, FeatureSet
+from jdrec.preprocess import info, statistics, values
+from jdrec.preprocess.arrow import from_mask, null_mask, numbers, one_array
+from jdrec.preprocess.encoder import Encoder
+from jdrec.preprocess.fit import EncoderFitter, known_doubles
+from jdrec.preprocess.info import FieldInfo, PreprocessReport
+from jdrec.preprocess.plan import Plan, make_plan
+from jdrec.preprocess.splits import NO_TIME, SPLITS, TRAIN, Rows, assign, check_shares
+from jdrec.preprocess.statistics import Warning_
+from jdrec.preprocess.writer import SampleWriter, write_text
+from jdrec.progress import Progress, Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+log = logging.getLogger(__name__)
+
+SAMPLE = 100_000  # training rows that quantiles, frequent values and warnings look at
+BATCH = 1 << 17
+
+
+def run(
+    feature_set: FeatureSet,
+    config: PreprocessConfig,
+    features: Path,
+    out: Path,
+    *,
+    seed: int,
+    observed_until_ms: int | None,
+    progress: Progress,
+) -> PreprocessReport:
+    """Makes train.parquet, valid.parquet, test.parquet, data_info.json, data_info.txt and encoder.json in `out`.
+
+    Args:
+        features: Parquet file with the columns of `feature_set.features`.
+        out: folder; made if missing. Each file appears whole or not at all.
+        seed: of a random split and of the sample that statistics look at.
+        observed_until_ms: the last observed moment, for the label's horizon.
+
+    Raises:
+        ConfigError: the configuration does not fit the feature set.
+        StageError: `features` is missing or was made for another definition.
+        DataError: values are not of their declared type, a label is not 0 or 1, or no row can be a sample.
+    """
+    check_shares(config.split)
+    plan = make_plan(feature_set, config)
+    file = _open(features, plan)
+    labels, known, times = _read_rows(file, plan)
+    horizon = feature_set.label.horizon_ms if feature_set.label else None
+    rows = assign(labels, known, times, config.split, seed=seed, horizon_ms=horizon, observed_until_ms=observed_until_ms)
+    sample = _choose_sample(rows, seed)
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    out.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(threads) as pool, progress.task("preprocess", 2 * len(labels)) as task:
+        fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
+        encoder = fitter.finish()
+        collector = _Collector(encoder, plan, sum(split.rows for split in rows.splits))
+        with SampleWriter(out, encoder, plan, file.schema_arrow) as writer:
+            for batch, split, chosen, label in _batches(file, plan.inputs, rows.split, sample, labels):
+                ids = encoder.columns(batch, pool)
+                collector.update(batch, ids, split, chosen, label, pool)
+                writer.write(batch, ids, split, label)
+                task.advance(batch.num_rows)
+            fields, warnings = collector.finish(fitter, pool)
+            if horizon is not None and observed_until_ms is None:
+                warnings.append(Warning_("features.label", "a horizon without observed_until leaves nothing out."))
+            warnings.extend(_split_warnings(rows))
+            sizes = [fields[field.name].distinct for field in encoder.fields]
+            write_text(out / "encoder.json", encoder.to_json())
+            write_text(out / "data_info.txt", info.info_text(rows, sizes))
+            write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
+    _log(rows, warnings, feature_set.timezone)
+    return PreprocessReport(len(labels), rows.splits, rows.left_out, tuple(sizes), tuple(warnings))
+
+
+def _open(features: Path, plan: Plan) -> pq.ParquetFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not features.is_file():
+        raise StageError(f"{features} is missing.", hint="Run task=extract first.")
+    try:
+        file = pq.ParquetFile(features, memory_map=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{features} cannot be read: {error}", hint="Run task=extract again.") from None
+    needed = [*plan.inputs, plan.label.name, *([plan.time.name] if plan.time else [])]
+    missing = [name for name in needed if name not in file.schema_arrow.names]
+    if missing:
+        raise StageError(f"{features} has no column {', '.join(missing)}.", hint="Run task=extract again.")
+    return file
+
+
+def _read_rows(file: pq.ParquetFile, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Every row's label (float32), whether it is known (bool), and its request time (int64 ms, NO_TIME where NULL)."""
+    names = [plan.label.name] + ([plan.time.name] if plan.time else [])
+    table = file.read(columns=names)
+    column = one_array(table.column(plan.label.name))
+    labels = numbers(values.column(column, plan.label.type, plan.label.name)).astype(np.float32)
+    nulls = null_mask(column)
+    known = np.ones(len(labels), bool) if nulls is None else ~nulls
+    wrong = np.flatnonzero(known & (labels != 0) & (labels != 1))
+    if len(wrong):
+        raise DataError(
+            f"{len(wrong):,} labels of {plan.label.name!r} are neither 0 nor 1, e.g. {labels[wrong[0]]:g} in row {wrong[0]:,}.",
+            where=plan.label.path,
+        )
+    labels[~known] = 0
+    if plan.time is None:
+        return labels, known, None
+    column = one_array(table.column(plan.time.name))
+    times = numbers(values.column(column, plan.time.type, plan.time.name)).astype(np.int64)
+    nulls = null_mask(column)
+    if nulls is not None:
+        times[nulls] = NO_TIME
+    return labels, known, times
+
+
+def _choose_sample(rows: Rows, seed: int) -> np.ndarray:
+    """bool [rows]: all training rows, or `SAMPLE` of them where there are more."""
+    train = rows.split == TRAIN
+    if int(train.sum()) > SAMPLE:
+        chosen = np.random.default_rng(seed).choice(np.flatnonzero(train), SAMPLE, replace=False)
+        train = np.zeros(len(train), bool)
+        train[chosen] = True
+    return train
+
+
+def _batches(file: pq.ParquetFile, columns: list[str], *arrays: np.ndarray) -> Iterator[tuple]:
+    """Record batches of the columns, each with its piece of the arrays."""
+    start = 0
+    for batch in file.iter_batches(BATCH, columns=columns):
+        end = start + batch.num_rows
+        yield batch, *(array[start:end] for array in arrays)
+        start = end
+
+
+def _fit(fitter: EncoderFitter, file: pq.ParquetFile, rows: Rows, sample: np.ndarray, task: Task) -> EncoderFitter:
+    if fitter.columns:
+        for batch, split, chosen in _batches(file, fitter.columns, rows.split, sample):
+            fitter.update(batch, split == TRAIN, chosen)
+            task.advance(batch.num_rows)
+    else:
+        task.advance(len(rows.split))
+    return fitter
+
+
+class _Collector:
+    """Gathers what `statistics` needs while batches pass; `rows` is the number of samples of all splits."""
+
+    def __init__(self, encoder: Encoder, plan: Plan, rows: int):
+        self.encoder, self.plan, self.rows = encoder, plan, rows
+        self.distinct = [statistics.DistinctCount() for _ in encoder.fields]
+        self.nulls = [dict.fromkeys(SPLITS, 0) for _ in encoder.fields]
+        self.sample_ids: list[list[np.ndarray]] = [[] for _ in encoder.fields]
+        self.sample_values: list[list[pa.Array]] = [[] for _ in encoder.fields]
+        self.sample_labels: list[np.ndarray] = []
+
+    def update(
+        self,
+        batch: pa.RecordBatch,
+        ids: list[np.ndarray],
+        split: np.ndarray,
+        chosen: np.ndarray,
+        labels: np.ndarray,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        """Adds a batch; `chosen` marks the rows of the sample."""
+        used = split < len(SPLITS)
+        all_used, any_chosen, mask = bool(used.all()), bool(chosen.any()), from_mask(chosen)
+
+        def one(index: int) -> None:
+            field = self.encoder.fields[index]
+            array = one_array(batch.column(field.name))
+            seen = ids[index]
+            if field.encoding is Encoding.NUMERIC:  # ids merge NULL and the mean, so count the numbers themselves
+                seen = known_doubles(array, field).view(np.int64)
+            self.distinct[index].update(seen if all_used else seen[used])
+            nulls = null_mask(array)
+            if nulls is not None:
+                for code, name in enumerate(SPLITS):
+                    self.nulls[index][name] += int((nulls & (split == code)).sum())
+            if any_chosen:
+                self.sample_ids[index].append(ids[index][chosen])
+                self.sample_values[index].append(array.filter(mask))
+
+        list(pool.map(one, range(len(self.encoder.fields))))
+        self.sample_labels.append(labels[chosen])
+
+    def finish(self, fitter: EncoderFitter, pool: ThreadPoolExecutor) -> tuple[dict[str, FieldInfo], list[Warning_]]:
+        """What was seen of each field, and what to warn of."""
+        import pyarrow as pa
+
+        labels = np.concatenate(self.sample_labels)
+
+        def one(index: int) -> tuple[FieldInfo, list[Warning_]]:
+            field, feature = self.encoder.fields[index], self.plan.features[index]
+            ids, raw = np.concatenate(self.sample_ids[index]), pa.concat_arrays(self.sample_values[index])
+            found = FieldInfo(self.distinct[index].count, self.nulls[index])
+            doubles = known_doubles(raw, field) if field.type.is_number else None
+            if doubles is not None:
+                found.train = statistics.number_statistics(doubles, fitter.moments[field.name])
+            if field.encoding is not Encoding.NUMERIC and found.distinct < statistics.UNIQUE_SHARE * self.rows:
+                found.train["frequent"] = statistics.frequent_values(ids, raw)
+            return found, self._warnings(feature.path, field.encoding, found.distinct, statistics.label_like(ids, doubles, labels))
+
+        results = list(pool.map(one, range(len(self.encoder.fields))))
+        fields = {field.name: found for field, (found, _) in zip(self.encoder.fields, results, strict=True)}
+        return fields, [warning for _, warnings in results for warning in warnings]
+
+    def _warnings(self, where: str, encoding: Encoding, distinct: int, giveaway: str | None) -> list[Warning_]:
+        result = []
+        if distinct == 1:
+            result.append(Warning_(where, "has one value in all rows and teaches nothing."))
+        elif encoding is Encoding.HASH and distinct > statistics.UNIQUE_SHARE * self.rows:
+            result.append(Warning_(where, f"has {distinct:,} values in {self.rows:,} rows; an id of the row cannot generalise."))
+        if giveaway:
+            result.append(Warning_(where, giveaway))
+        return result
+
+
+def _split_warnings(rows: Rows) -> list[Warning_]:
+    result = []
+    for split in rows.splits:
+        if not split.rows:
+            result.append(Warning_("preprocess.split", f"the {split.name} split is empty."))
+        elif split.positives in (0, split.rows):
+            only = "positives" if split.positives else "negatives"
+            result.append(Warning_("preprocess.split", f"the {split.name} split has only {only}; its AUC is undefined."))
+    return result
+
+
+def _log(rows: Rows, warnings: list[Warning_], zone: str) -> None:
+    for split in rows.splits:
+        log.info("%s", info.describe(split, zone))
+    for reason, count in rows.left_out.items():
+        log.info("left out %s rows: %s", f"{count:,}", reason)
+    for warning in warnings:
+        log.warning("warning: %s", warning)

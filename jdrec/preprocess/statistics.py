@@ -1,0 +1,139 @@
+"""What is worth knowing about the fields: distinct values, NULLs, the training distribution, and signs of a feature gone wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jdrec.preprocess.arrow import from_numbers, numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+UNIQUE_SHARE = 0.95  # more distinct values a row than this: an id of the row
+LABEL_LIKE_AUC = 0.99
+_LEAST_OF_EACH_CLASS = 10  # fewer positives or negatives say nothing
+_TOP = 20
+_TEXT = 100  # characters of a frequent value that are kept
+
+
+class DistinctCount:
+    """Counts the distinct values of a stream of ids exactly, in memory proportional to their number."""
+
+    def __init__(self) -> None:
+        self._known = np.empty(0, np.int64)
+        self._fresh: list[np.ndarray] = []
+        self._pending = 0
+
+    def update(self, ids: np.ndarray) -> None:
+        """Adds int64 [n]."""
+        fresh = _unique(ids)
+        self._fresh.append(fresh)
+        self._pending += len(fresh)
+        if self._pending > max(len(self._known), 1 << 16):  # merging at doublings keeps the whole work linear
+            self._merge()
+
+    def _merge(self) -> None:
+        self._known = _unique(np.concatenate([self._known, *self._fresh]))
+        self._fresh, self._pending = [], 0
+
+    @property
+    def count(self) -> int:
+        if self._fresh:
+            self._merge()
+        return len(self._known)
+
+
+def _unique(ids: np.ndarray) -> np.ndarray:
+    """Distinct values by Arrow's hash table, several times faster than sorting."""
+    return numbers(from_numbers(ids).unique()) if len(ids) else ids
+
+
+@dataclass(frozen=True)
+class Warning_:
+    """Something to look at: where in the configuration, and what."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Area under the ROC curve, ties counting half; None unless there are enough of both classes.
+
+    Args:
+        labels: [n], 0 or 1. scores: [n], no NaN.
+    """
+    positives = float(labels.sum())
+    negatives = len(labels) - positives
+    if min(positives, negatives) < _LEAST_OF_EACH_CLASS:
+        return None
+    _, group, size = np.unique(scores, return_inverse=True, return_counts=True)
+    positive = np.bincount(group, labels, len(size))
+    negative = size - positive
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / (positives * negatives))
+
+
+def auc_of_values(ids: np.ndarray, labels: np.ndarray) -> float | None:
+    """How well a field's value alone ranks the labels: positive rates learnt on every second row, judged on the others.
+
+    Args:
+        ids: int64 [n] of the field. labels: float32 [n].
+    """
+    _, group = np.unique(ids, return_inverse=True)
+    learn, judge = slice(0, None, 2), slice(1, None, 2)
+    if not len(labels[judge]):
+        return None
+    prior = float(labels[learn].mean())
+    count = int(group.max()) + 1
+    positive = np.bincount(group[learn], labels[learn], count)
+    rate = (positive + prior) / (np.bincount(group[learn], minlength=count) + 1)
+    return auc(labels[judge], rate[group[judge]])
+
+
+def label_like(ids: np.ndarray, numbers_: np.ndarray | None, labels: np.ndarray) -> str | None:
+    """A sentence if the field gives the label away, else None.
+
+    Args:
+        ids: int64 [n], the field encoded. numbers_: float64 [n] for a number, NaN where NULL; else None. labels: float32 [n].
+    """
+    best = auc_of_values(ids, labels)
+    if numbers_ is not None:
+        known = ~np.isnan(numbers_)
+        enough = auc(labels[known], numbers_[known])
+        if enough is not None and known.all() and np.array_equal(numbers_, labels):
+            return "equals the label in every row looked at; it would not be known when a request is made."
+        if enough is not None:
+            best = max(best or 0.0, enough, 1 - enough)
+    if best is not None and best > LABEL_LIKE_AUC:
+        return f"predicts the label almost alone (AUC {best:.4f}); is it known when a request is made?"
+    return None
+
+
+def number_statistics(sample: np.ndarray, moments: Any) -> dict[str, Any]:
+    """Distribution of a number in the training rows: moments of all, deciles of the sample."""
+    known = sample[np.isfinite(sample)]
+    if not len(known):
+        return {}
+    deciles = np.quantile(known, np.linspace(0, 1, 11), method="inverted_cdf").tolist()
+    return {"mean": moments.mean, "std": moments.std, "min": moments.min, "max": moments.max, "deciles": deciles}
+
+
+def frequent_values(ids: np.ndarray, raw: pa.Array) -> list[tuple[str | None, float]]:
+    """(value as text, share of the rows) of the most frequent values; None is NULL.
+
+    Args:
+        ids: int64 [n] of sampled training rows. raw: their values [n].
+    """
+    _, first, count = np.unique(ids, return_index=True, return_counts=True)
+    top = np.lexsort((first, -count))[:_TOP]
+    result: list[tuple[str | None, float]] = []
+    for index in top:
+        value = raw[int(first[index])].as_py()
+        result.append((None if value is None else str(value)[:_TEXT], round(float(count[index] / len(ids)), 6)))
+    return result
