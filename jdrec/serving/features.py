@@ -18,7 +18,7 @@ from jdrec.serving.failures import Unavailable
 from jdrec.serving.rows import Row
 
 if TYPE_CHECKING:
-    import aiohttp
+    import httpx
     import pyarrow as pa
 
     from jdrec.online.session import RequestSession
@@ -95,15 +95,16 @@ class OpenMLDBSource:
         self._endpoint, self._timeout_s = endpoint, timeout_s
         self._deployment = f"{base}/deployments/{quote(deployment, safe='')}"
         self._table = f"{base}/tables/{quote(feature_set.request_table, safe='')}"
-        self._http: aiohttp.ClientSession
+        self._http: httpx.AsyncClient
 
     async def open(self) -> None:
-        import aiohttp
+        import httpx
 
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+        # httpx, since aiohttp by itself sends a PUT again after a lost connection, and an insert must not be repeated.
+        self._http = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False)
 
     async def close(self) -> None:
-        await self._http.close()
+        await self._http.aclose()
 
     async def ready(self) -> bool:
         try:
@@ -118,24 +119,22 @@ class OpenMLDBSource:
 
     async def store(self, rows: list[Row]) -> None:
         for row in rows:  # the APIServer takes one row a call
-            await self._ask("PUT", self._table, {"value": [self._values(row)]}, retry=False)
+            await self._ask("PUT", self._table, {"value": [self._values(row)]})
 
     def _values(self, row: Row) -> list[Any]:
         return [_WRITERS.get(type, _as_is)(row[name]) for name, type in self._columns.items()]
 
-    async def _ask(self, method: str, url: str, body: Any, *, retry: bool = True) -> dict[str, Any]:
-        """The answer's object. A connection that went stale while idle is tried once more, unless the call must not be repeated."""
-        import aiohttp
+    async def _ask(self, method: str, url: str, body: Any) -> dict[str, Any]:
+        """The answer's object."""
+        import httpx
 
         try:
-            async with self._http.request(method, url, data=json.dumps(body).encode() if body is not None else None) as answer:
-                status, content = answer.status, await answer.read()
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if retry and not isinstance(error, aiohttp.ClientConnectorError):
-                return await self._ask(method, url, body, retry=False)
-            raise self._unreachable(error) from None
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-            raise self._unreachable(error) from None
+            sending = self._send(method, url, json.dumps(body).encode() if body is not None else None)
+            status, content = await asyncio.wait_for(sending, self._timeout_s)
+        except (httpx.HTTPError, asyncio.TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            message = f"The OpenMLDB APIServer at {self._endpoint} does not answer: {reason}"
+            raise Unavailable(message, kind="features_unreachable") from None
         try:
             value = json.loads(content)  # takes the NaN and Infinity that the APIServer writes for floats
         except ValueError:
@@ -145,9 +144,16 @@ class OpenMLDBSource:
             raise _failed(f"{str(said)[:500]!r} (HTTP {status})")
         return value
 
-    def _unreachable(self, error: BaseException) -> Unavailable:
-        reason = str(error) or type(error).__name__
-        return Unavailable(f"The OpenMLDB APIServer at {self._endpoint} does not answer: {reason}", kind="features_unreachable")
+    async def _send(self, method: str, url: str, data: bytes | None) -> tuple[int, bytes]:
+        import httpx
+
+        try:
+            answer = await self._http.request(method, url, content=data)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if method == "PUT":
+                raise
+            answer = await self._http.request(method, url, content=data)  # the connection went stale; computing twice does no harm
+        return answer.status_code, answer.content
 
 
 def _as_is(value: Any) -> Any:

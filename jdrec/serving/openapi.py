@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from jdrec.errors import MissingExtra
@@ -126,6 +127,7 @@ def add_docs(app: FastAPI) -> None:
         from swagger_ui_bundle import swagger_ui_path
     except ImportError:
         raise MissingExtra("swagger-ui-bundle", "serving") from None
+    app.version = metadata.version("jdrec")
     app.mount(_ASSETS, StaticFiles(directory=swagger_ui_path))
 
     async def docs() -> HTMLResponse:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jdrec import templating
 from jdrec.config import TritonConfig
 from jdrec.errors import ConfigError
 from jdrec.paths import TEMPLATES
@@ -31,18 +32,8 @@ def render(feature_set: FeatureSet, triton: TritonConfig) -> str:
     """
     fields = len(feature_set.fields)
     _check(fields, triton)
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / "triton"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quote"] = quote
     values = {name: getattr(triton, name) for name in triton.__struct_fields__}
-    return environment.get_template("config.pbtxt.j2").render(values, fields=fields)
+    return templating.render(TEMPLATES / "triton", "config.pbtxt.j2", {**values, "fields": fields}, {"quote": quote})
 
 
 def _check(fields: int, triton: TritonConfig) -> None:

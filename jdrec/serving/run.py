@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jdrec.errors import MissingExtra, ServingError
 from jdrec.serving import client
@@ -105,21 +105,18 @@ def _triton(config: Config, run: Path) -> TritonServer:
 
 def _open_source(config: Config, run: Path, feature_set: FeatureSet) -> FeatureSource:
     from jdrec.dataset.tables import open_tables
+    from jdrec.serving.example import from_table, from_types, write
 
-    tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone)
-    write_example(run / _EXAMPLE, feature_set, tables)
-    if config.serving.features == "openmldb":
-        cluster = config.openmldb
-        return OpenMLDBSource(feature_set, endpoint=cluster.endpoint, deployment=cluster.deployment, timeout_s=config.serving.timeout_s)
+    if config.serving.features == "openmldb":  # the tables are the cluster's
+        write(run / _EXAMPLE, from_types(feature_set))
+        cluster, timeout_s = config.openmldb, config.serving.timeout_s
+        return OpenMLDBSource(feature_set, endpoint=cluster.endpoint, deployment=cluster.deployment, timeout_s=timeout_s)
     from jdrec.online.session import RequestSession
 
     log.info("loading the tables")
+    tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone)
+    write(run / _EXAMPLE, from_table(tables[feature_set.request_table], feature_set) or from_types(feature_set))
     return EmbeddedSource(feature_set, RequestSession(feature_set, tables))
-
-
-def write_example(file: Path, feature_set: FeatureSet, tables: Any) -> None:
-    """Writes the newest row of the request table as a request."""
-    raise NotImplementedError
 
 
 # --- the HTTP server -------------------------------------------------------------------------------------------------------
