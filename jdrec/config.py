@@ -166,9 +166,33 @@ class OpenMLDBConfig(Section, frozen=True, kw_only=True):
     endpoint: Annotated[str, Meta(description="The APIServer that serving.features=openmldb asks.")] = "http://127.0.0.1:9080"
 
 
+EngineName = Literal["embedded", "spark"]
+
+
 class EngineConfig(Section, frozen=True, kw_only=True):
-    name: Annotated[Literal["embedded"], Meta(description="Where features are computed.")] = "embedded"
+    name: Annotated[
+        EngineName, Meta(description="Where features are computed: in this process, or by OpenMLDB's batch engine on Spark.")
+    ] = "embedded"
     threads: Annotated[int, Meta(ge=0, description="Threads of the embedded engine; 0: one a core.")] = 0
+    master: Annotated[
+        str, Meta(min_length=1, description="Spark: local[*], local[4], spark://host:7077, yarn, k8s://... The driver runs in this process.")
+    ] = "local[*]"
+    driver_memory: Annotated[str, Meta(pattern=r"^[0-9]+[kmgtKMGT]$", description="Spark: heap of the driver, e.g. 4g.")] = "4g"
+    spark_conf: Annotated[
+        dict[str, str | int | float | bool],
+        Meta(description="Spark: any of its properties, e.g. {spark.executor.memory: 8g}; they win over jdrec's own."),
+    ] = field(default_factory=dict)
+    jars: Annotated[
+        str | None, Meta(description="Spark: folder of OpenMLDB's jars; by default the user's cache, where make spark-jars puts them.")
+    ] = None
+    java_home: Annotated[str | None, Meta(description="Spark: folder of a Java 8, 11 or 17; by default JAVA_HOME, or java on PATH.")] = None
+    work_dir: Annotated[
+        str | None,
+        Meta(description="Spark: folder for intermediate Parquet files. A cluster's executors must see it too; by default a temporary one."),
+    ] = None
+    keep_parts: Annotated[
+        bool, Meta(description="Spark: also keep the partitioned Parquet directory, features.parts beside features.parquet.")
+    ] = False
 
 
 # --- preprocess --------------------------------------------------------------------------------------------------------
@@ -375,13 +399,14 @@ def _with_on(values: dict[str, Any]) -> dict[str, Any]:
     joins = features.get("joins") if isinstance(features, dict) else None
     if not isinstance(features, dict) or not isinstance(joins, dict):
         return values
-    named = {
-        name: {"on": join[True], **{key: value for key, value in join.items() if key is not True}}
-        if isinstance(join, dict) and True in join
-        else join
-        for name, join in joins.items()
-    }
-    return {**values, "features": {**features, "joins": named}}
+
+    def named(join: Any) -> Any:
+        misread = [key for key in (True, "true") if isinstance(join, dict) and key in join]  # "true" once it went through JSON
+        if not misread:
+            return join
+        return {"on": join[misread[0]], **{key: value for key, value in join.items() if key not in misread}}
+
+    return {**values, "features": {**features, "joins": {name: named(join) for name, join in joins.items()}}}
 
 
 def _holds_missing(value: Any) -> bool:

@@ -9,14 +9,15 @@ from jdrec.errors import CheckError
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 # Words that OpenMLDB's grammar does not take as a bare name.
-RESERVED = frozenset(
-    """all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current default define
+_RESERVED_WORDS = """
+    all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current default define
     desc distinct div else end enum escape except exclude exists extract false fetch following for from full group grouping groups hash
     having if ignore ilike in index inner instance_not_in_window intersect interval into is join last lateral left like limit lookup map
     merge mod natural new no not null nulls of on open or order outer over partition preceding proto range recursive respect right rlike
     rollup rows rows_range select set some struct tablesample then to treat true unbounded union unnest using when where window with
-    within xor""".split()
-)
+    within xor
+"""
+RESERVED = frozenset(_RESERVED_WORDS.split())
 
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

@@ -1,0 +1,164 @@
+"""What a feature set may do but hardly should (warnings), and what cannot be right (errors). No data is read.
+
+Each check is a function of the feature set; to add one, write it and add it to `_CHECKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jdrec.errors import CheckError, ConfigErrors
+from jdrec.features import expression as ast
+from jdrec.features.spec import Feature, FeatureSet, Kind, Window
+from jdrec.features.types import SqlType
+
+CALENDAR_FUNCTIONS = frozenset({"dayofweek", "day", "month", "year", "hour"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A warning, or with `error` something that stops the run; `where` is the YAML path."""
+
+    where: str
+    message: str
+    error: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+def check(feature_set: FeatureSet) -> list[Finding]:
+    """Warnings about a feature set, in the order of the checks.
+
+    Raises:
+        ConfigErrors: all errors found.
+    """
+    findings = [finding for one in _CHECKS for finding in one(feature_set)]
+    errors = [CheckError(finding.message, where=finding.where) for finding in findings if finding.error]
+    if errors:
+        raise ConfigErrors(errors)
+    return findings
+
+
+def _fields(feature_set: FeatureSet) -> list[Feature]:
+    return [feature for feature in feature_set.features if feature.kind in (Kind.NUMERIC, Kind.CATEGORICAL)]
+
+
+def _used_windows(feature_set: FeatureSet) -> list[Window]:
+    names = dict.fromkeys(name for block in feature_set.blocks for name in block.windows)
+    return [feature_set.windows[name] for name in names]
+
+
+def sees_request_moment(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Windows over other tables that see what happens at the request's own time."""
+    for window in _used_windows(feature_set):
+        if not window.sees_request_moment:
+            continue
+        tables = " and ".join(window.union)
+        cure = "end: 0s open leaves" if window.frame == "rows_range" else "current_time and current_row in exclude leave"
+        own = " and the request's own row, with '' and 0 in the columns that it lacks" if window.sees_current_row else ""
+        message = f"it sees rows of {tables} at the request's own time{own}: {cure} only what came before."
+        yield Finding(f"features.windows.{window.name}", message)
+
+
+def only_current_row(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Windows without union that leave out the table's rows."""
+    for window in _used_windows(feature_set):
+        if window.instance_not_in_window and not window.union:
+            message = "without union, leaving out instances leaves the request's own row alone."
+            yield Finding(f"features.windows.{window.name}.exclude", message)
+
+
+def cut_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:
+    """A ROWS window that OpenMLDB evaluates together with a range window, whose MAXSIZE then cuts it short by a row."""
+    for block in feature_set.blocks:
+        windows = [feature_set.windows[name] for name in block.windows]
+        for rows in (window for window in windows if window.frame == "rows"):
+            for other in windows:
+                if other.max_size is not None and other.max_size <= rows.start.value and _mergeable(rows, other):
+                    message = (
+                        f"OpenMLDB evaluates it together with {rows.name} ({rows.start.text} rows) and would cut that short: "
+                        f"take a max_size above {rows.start.text}."
+                    )
+                    yield Finding(f"features.windows.{other.name}.max_size", message, error=True)
+
+
+def _mergeable(one: Window, other: Window) -> bool:
+    def shared(window: Window) -> tuple[object, ...]:
+        flags = window.instance_not_in_window, window.exclude_current_row, window.exclude_current_time
+        return window.union, window.partition_by, window.order_by, flags
+
+    return shared(one) == shared(other)
+
+
+def keys_are_fields(feature_set: FeatureSet) -> Iterator[Finding]:
+    """The sub-queries' key columns fed to the model."""
+    if any(feature.is_block_key for feature in _fields(feature_set)):
+        yield Finding("features.query.keys_are_fields", "the request key differs in every row; the model cannot learn anything from it.")
+
+
+def unique_per_row(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Fields whose value is another one in (nearly) every row by construction."""
+    for feature in _fields(feature_set):
+        if feature.is_block_key or not isinstance(feature.node, ast.Column):
+            continue
+        if feature.node.table is None and feature.node.name == feature_set.request_key:
+            yield Finding(feature.path, "it is the request key, another one in every row; drop it or give it kind: drop.")
+        elif feature.type is SqlType.TIMESTAMP:
+            yield Finding(feature.path, "a moment as it is hardly ever comes again; take dayofweek, hour or a difference of times.")
+
+
+def label_in_features(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Fields that read what the label reads."""
+    if feature_set.label is None:
+        return
+    label = feature_set.by_name[feature_set.label.feature]
+    secret = set(_origins(feature_set, label))
+    for feature in _fields(feature_set):
+        for table, name in _origins(feature_set, feature):
+            if (table, name) in secret:
+                what = f"it reads {table}.{name}, which the label {label.name} is made of"
+                if feature.window is None:
+                    yield Finding(feature.path, f"{what}: the model would be told the answer.", error=True)
+                else:
+                    yield Finding(feature.path, f"{what}; see to it that labels in the window are known at the time of the request.")
+
+
+def _origins(feature_set: FeatureSet, feature: Feature) -> Iterator[tuple[str, str]]:
+    """The tables and columns that an expression's columns come from."""
+    window = feature_set.windows[feature.window] if feature.window is not None else None
+    for column in feature.columns:
+        if column.table is not None:
+            yield feature_set.joins[column.table].table, column.name
+        else:
+            for table in window.union if window is not None and window.union else (feature_set.request_table,):
+                yield table, column.name
+
+
+def calendar_zone(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Calendar functions, which are in UTC+8, over data of another zone."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(feature_set.timezone)
+    if {datetime(2016, month, 1, tzinfo=zone).utcoffset() for month in (1, 7)} == {timedelta(hours=8)}:
+        return
+    for feature in feature_set.features:
+        called = {node.name for node in ast.walk(feature.node) if isinstance(node, ast.Call)} & CALENDAR_FUNCTIONS
+        if called:
+            message = (
+                f"{', '.join(sorted(called))} count in UTC+8, as OpenMLDB does, whatever dataset.timezone ({feature_set.timezone}) says."
+            )
+            yield Finding(feature.path, message)
+
+
+_CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
+    sees_request_moment,
+    only_current_row,
+    cut_by_merging,
+    keys_are_fields,
+    unique_per_row,
+    label_in_features,
+    calendar_zone,
+)

@@ -1,0 +1,125 @@
+"""Asks OpenMLDB's own SQL compiler whether a feature query is valid, offline (batch) and deployed (request mode).
+
+It is the compiler inside the openmldb wheel; no cluster is needed. Some queries crash it, so it runs in a child process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jdrec.errors import CompilerError, MissingExtra
+from jdrec.features.spec import Feature, FeatureSet
+from jdrec.features.sql import query
+from jdrec.features.types import SqlType
+
+VERSION = "0.9"  # the dialect of the wheel's compiler
+TIMEOUT_S = 120.0
+
+_MODES = {"batch": "offline (batch mode)", "request": "as a deployment (request mode)"}
+_LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the compiler says about a query: its output columns, and CREATE TABLE statements with the indexes that it needs."""
+
+    columns: tuple[tuple[str, SqlType], ...]
+    ddl: tuple[str, ...]
+
+
+def check(feature_set: FeatureSet, *, timeout_s: float = TIMEOUT_S) -> Compiled:
+    """Compiles the feature set's query and compares the output columns with the features.
+
+    Raises:
+        CompilerError: the query is refused, or crashes the compiler; `where` is the feature, if one of them alone is to blame.
+        MissingExtra: the openmldb wheel is not installed.
+    """
+    try:
+        compiled = check_sql(feature_set, query(feature_set, VERSION), timeout_s=timeout_s)
+    except CompilerError as error:
+        raise _blame(feature_set, timeout_s) or error from None
+    for feature, (name, type_) in zip(feature_set.features, compiled.columns, strict=True):
+        if feature.name != name or feature.type is not type_:
+            message = f"it is {feature.type.value} here, but OpenMLDB's compiler makes {name} a {type_.value}."
+            raise CompilerError(message, where=feature.path)
+    return compiled
+
+
+def check_sql(feature_set: FeatureSet, sql: str, *, timeout_s: float = TIMEOUT_S) -> Compiled:
+    """Compiles one query over the feature set's tables, in both modes.
+
+    Raises:
+        CompilerError: with the compiler's message.
+        MissingExtra: the openmldb wheel is not installed.
+    """
+    answer = next(_ask(feature_set, [sql], timeout_s))
+    if answer.get("refused"):
+        raise CompilerError(_refusal(answer))
+    return Compiled(tuple((name, SqlType(type_)) for name, type_ in answer["columns"]), tuple(answer["ddl"]))
+
+
+def _blame(feature_set: FeatureSet, timeout_s: float) -> CompilerError | None:
+    """The error of the first feature that is refused on its own."""
+    alone = [(feature, _alone(feature_set, feature)) for feature in feature_set.features if not feature.is_block_key]
+    answers = _ask(feature_set, [query(only, VERSION) for _, only in alone], timeout_s)
+    for feature, _ in alone:
+        try:
+            answer = next(answers)
+        except CompilerError as error:
+            return CompilerError(error.message, where=feature.path)
+        if answer.get("refused"):
+            return CompilerError(_refusal(answer), where=feature.path)
+    return None
+
+
+def _alone(feature_set: FeatureSet, feature: Feature) -> FeatureSet:
+    """The feature set with one feature, in its block."""
+    block = next(block for block in feature_set.blocks if feature in block.features)
+    return replace(feature_set, blocks=(replace(block, features=(block.features[0], feature)),))
+
+
+def _refusal(answer: dict[str, Any]) -> str:
+    message = " ".join(answer["message"].strip().splitlines()[0].split())
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[: _LONGEST_MESSAGE - 3] + "..."
+    return f"OpenMLDB's compiler refuses it {_MODES[answer['refused']]}: {message}"
+
+
+def _ask(feature_set: FeatureSet, queries: list[str], timeout_s: float) -> Iterator[dict[str, Any]]:
+    """The compiler's answers, one a query, from one child process; a crash is the error of the query at hand."""
+    question = {
+        "database": feature_set.database,
+        "tables": {name: [(column, type_.value) for column, type_ in table.columns.items()] for name, table in feature_set.tables.items()},
+        "queries": queries,
+    }
+    command = [sys.executable, "-m", "jdrec.features.compiler_worker"]
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, "PYTHONPATH": path},
+            check=False,
+        )
+        output, end = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, end = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or "", None
+    answers = [json.loads(line) for line in output.splitlines()]
+    if answers and "missing" in answers[0]:
+        raise MissingExtra(f"OpenMLDB's compiler ({answers[0]['missing']})", "openmldb")
+    yield from answers
+    if len(answers) < len(queries):
+        if end is None:
+            raise CompilerError(f"OpenMLDB's compiler gave no answer within {timeout_s:g} s.")
+        how = f"signal {-end}" if end < 0 else f"exit code {end}"
+        raise CompilerError(f"OpenMLDB's compiler crashed on this query ({how}).")
