@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
+from jdrec.features.spec import FeatureSet
 from jdrec.serving.run import _listen, _server, _url
 from jdrec.serving.service import Service
 
@@ -50,3 +53,18 @@ def call(url: str, body: Any = None, *, method: str | None = None, headers: dict
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, dict(error.headers), error.read())
+
+
+class PlainColumns:
+    """A session of a feature set whose features are columns of the request row."""
+
+    def __init__(self, feature_set: FeatureSet):
+        self._features = feature_set.features
+        self.inserted: list[dict[str, Any]] = []
+
+    def compute(self, rows: list[dict[str, Any]]) -> pa.RecordBatch:
+        arrays = [pa.array([row[feature.text] for row in rows], feature.type.arrow) for feature in self._features]
+        return pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in self._features])
+
+    def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
+        self.inserted += rows

@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from jdrec.config import Config, ServingConfig, TritonConfig
-from jdrec.features.spec import Encoding, FeatureSet
+from jdrec.features.spec import Encoding, FeatureSet, Kind
 from jdrec.models import FieldSpec, ModelSpec, build, numpy_nn
 from jdrec.models.initial import EMBEDDING
+from jdrec.preprocess.encoder import Encoder, Field
 from jdrec.serving.repository import export
 from jdrec.training.checkpoint import Checkpoint, TrainingState
 from jdrec.training.vocabulary import Vocabulary
@@ -40,7 +41,7 @@ def run_folder(folder: Path, feature_set: FeatureSet, **options) -> Path:
     """The folder of a run as training leaves it: checkpoints/best and samples/."""
     checkpoint(feature_set, **options).save(folder / "checkpoints" / "best")
     (folder / "samples").mkdir()
-    (folder / "samples" / "encoder.json").write_text("{}")
+    (folder / "samples" / "encoder.json").write_text(encoder(feature_set).to_json())
     (folder / "samples" / "data_info.json").write_text(json.dumps({"train": 1}))
     return folder
 
@@ -63,3 +64,14 @@ def configuration(**triton) -> Config:
 
 def export_run(run: Path, feature_set, config: Config) -> Path:
     return export(feature_set, config, checkpoint=run / "checkpoints" / "best", samples=run / "samples", out=run / "triton")
+
+
+def encoder(feature_set: FeatureSet) -> Encoder:
+    """An encoder as if fitted: numeric features standardised by mean 0.5 and deviation 2, all others hashed."""
+    fields = tuple(
+        Field(f.name, f.name, f.type, Encoding.NUMERIC, mean=0.5, std=2.0, least=-100.0, greatest=100.0)
+        if f.kind is Kind.NUMERIC
+        else Field(f.name, f.name, f.type, Encoding.HASH)
+        for f in feature_set.fields
+    )
+    return Encoder(fields, "canonical", 10, feature_set.timezone, "label", "label", {})

@@ -1,0 +1,339 @@
+"""The prediction service over HTTP, with a real Triton behind it: answers, refusals, faults."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from service_parts import Answer, PlainColumns, call, running
+from small_definitions import COLUMNS, ROW, every_type, with_fields
+from small_models import configuration, encoder, export_run, run_folder
+
+from jdrec.config import ServingConfig, TritonConfig
+from jdrec.errors import ConfigError
+from jdrec.serving.features import EmbeddedSource, OpenMLDBSource
+from jdrec.serving.inference import TritonClient
+from jdrec.serving.rows import RowReader
+from jdrec.serving.service import Service
+from jdrec.serving.triton import TritonServer, free_port
+from jdrec.training.scoring import Scorer
+
+pytestmark = pytest.mark.triton
+
+FEATURES = every_type()
+LIMITS = ServingConfig(max_rows=50, max_body_bytes=20_000, timeout_s=2.0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = run_folder(tmp_path_factory.mktemp("run"), FEATURES, numeric=2)
+    export_run(folder, FEATURES, configuration())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def triton(run) -> Iterator[TritonServer]:
+    with TritonServer(run / "triton", model="embedding", version=1, log_file=run / "triton.log") as server:
+        yield server
+
+
+def service_of(triton_url: str, session: PlainColumns | None = None, source=None, **limits) -> Service:
+    serving = msgspec.structs.replace(LIMITS, **limits)
+    client = TritonClient(triton_url, model="embedding", version=1, timeout_s=serving.timeout_s)
+    source = source or EmbeddedSource(FEATURES, session or PlainColumns(FEATURES))
+    return Service(FEATURES, encoder(FEATURES), source, client, serving)
+
+
+@pytest.fixture(scope="module")
+def url(triton) -> Iterator[str]:
+    with running(service_of(triton.url)) as address:
+        yield address
+
+
+def row(number: int) -> dict:
+    return {**ROW, "id": f"r{number}", "rate": number / 7, "user": f"u{number}"}
+
+
+def trainer_scores(run: Path, rows: list[dict]) -> np.ndarray:
+    batch = PlainColumns(FEATURES).compute(RowReader(FEATURES, 50).read(json.dumps(rows).encode()))
+    return Scorer(run / "checkpoints" / "best").scores(encoder(FEATURES).encode(batch))[:, 0]
+
+
+def error_of(answer: Answer) -> dict:
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json["error"]
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_one_row(url, run):
+    answer = call(f"{url}/predict", ROW)
+    assert answer.status == 200
+    (prediction,) = answer.json.pop("predictions")
+    assert {**answer.json, "predictions": None} == {"model": "embedding", "version": "1", "predictions": None}
+    assert prediction["id"] == "r1"
+    assert prediction["score"] == pytest.approx(trainer_scores(run, [ROW])[0], abs=1e-5)
+
+
+def test_many_rows_are_scored_in_order_as_the_trainer_does(url, run):
+    rows = [row(number) for number in range(50)]
+    predictions = call(f"{url}/predict", rows).json["predictions"]
+    assert [prediction["id"] for prediction in predictions] == [row["id"] for row in rows]
+    scores = np.array([prediction["score"] for prediction in predictions])
+    assert np.ptp(scores) > 0.01
+    np.testing.assert_allclose(scores, trainer_scores(run, rows), rtol=0, atol=1e-5)
+
+
+def test_features_on_demand(url):
+    (prediction,) = call(f"{url}/predict?features=true", {**ROW, "score_hint": None}).json["predictions"]
+    assert prediction["features"] == {f"f_{name}": value for name, value in {**ROW, "score_hint": None}.items()}
+    (prediction,) = call(f"{url}/predict?features=false", ROW).json["predictions"]
+    assert "features" not in prediction
+
+
+def test_requests_are_stored_after_they_were_scored(triton):
+    session = PlainColumns(FEATURES)
+    with running(service_of(triton.url, session, store_requests=True)) as address:
+        assert call(f"{address}/predict", [row(1), row(2)]).json["stored"] is True
+        assert call(f"{address}/predict", {**ROW, "flag": 3}).status == 422
+    assert [stored["id"] for stored in session.inserted] == ["r1", "r2"]
+
+
+def test_requests_are_not_stored_unless_asked(triton):
+    session = PlainColumns(FEATURES)
+    with running(service_of(triton.url, session)) as address:
+        assert "stored" not in call(f"{address}/predict", ROW).json
+    assert session.inserted == []
+
+
+def test_a_request_that_cannot_be_stored_is_still_scored(triton):
+    class Full(EmbeddedSource):
+        async def store(self, rows):
+            from jdrec.serving.failures import Unavailable
+
+            raise Unavailable("no room", kind="features_error")
+
+    source = Full(FEATURES, PlainColumns(FEATURES))
+    with running(service_of(triton.url, source=source, store_requests=True)) as address:
+        answer = call(f"{address}/predict", ROW)
+        assert (answer.status, answer.json["stored"]) == (200, False)
+        assert 'jdrec_errors_total{kind="not_stored"} 1.0' in call(f"{address}/metrics").body.decode()
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_row_is_named(url):
+    answer = call(f"{url}/predict", [ROW, {**ROW, "usr": 1, "count": "7"}])
+    assert answer.status == 422
+    error = error_of(answer)
+    assert error["kind"] == "invalid_row"
+    assert error["message"] == "row 1, field 'count': must be an integer, not text (and 1 more)"
+    assert error["details"] == [
+        {"row": 1, "field": "count", "message": "must be an integer, not text", "expected": "int", "hint": ""},
+        {
+            "row": 1,
+            "field": "usr",
+            "message": "is not a column of the request table",
+            "expected": None,
+            "hint": "Did you mean 'user'?",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "status", "kind"),
+    [
+        (b"", "", 400, "invalid_json"),
+        (b'{"id": "r1"', "", 400, "invalid_json"),
+        (b"\xff\xfe", "", 400, "invalid_json"),
+        (b"[" * 5000, "", 400, "invalid_json"),
+        (b"[]", "", 400, "no_rows"),
+        (b"null", "", 400, "not_rows"),
+        (b"{}", "?features=perhaps", 400, "invalid_parameter"),
+        (json.dumps([{}] * 51).encode(), "", 413, "too_many_rows"),
+        (b"x" * 20_001, "", 413, "body_too_large"),
+        (b"x" * 3_000_000, "", 413, "body_too_large"),
+    ],
+)
+def test_what_is_not_rows(url, body, query, status, kind):
+    answer = call(f"{url}/predict{query}", body)
+    assert (answer.status, error_of(answer)["kind"]) == (status, kind)
+
+
+def raw(url: str, data: bytes, *, close_early: bool = False) -> bytes:
+    """What the service sends back for these bytes."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(data)
+        if close_early:
+            return b""
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+        return received
+
+
+def test_a_large_body_without_its_length_is_cut_off(url):
+    chunk = b"%x\r\n" % 10_000 + b"x" * 10_000 + b"\r\n"
+    answer = raw(url, b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunk * 3 + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_client_that_asks_first_need_not_send_a_large_body(url):
+    answer = raw(url, b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 99000000\r\nexpect: 100-continue\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_that_does_not_come_is_given_up(url):
+    answer = raw(url, b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_a_client_that_goes_away_does_no_harm(url):
+    raw(url, b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{", close_early=True)
+    assert call(f"{url}/predict", ROW).status == 200
+
+
+def test_unknown_paths_and_methods_answer_in_the_same_form(url):
+    assert (call(f"{url}/nothing").status, error_of(call(f"{url}/nothing"))["message"]) == (404, "Not Found")
+    assert call(f"{url}/predict").status == 405
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "at", "x"]), inner, max_size=3),
+    max_leaves=6,
+)
+near_rows = st.fixed_dictionaries({}, optional={name: st.just(value) | json_values for name, value in ROW.items()})
+bodies = st.one_of(
+    near_rows.map(json.dumps),
+    st.lists(near_rows, max_size=3).map(json.dumps),
+    json_values.map(json.dumps),
+).map(str.encode) | st.binary(max_size=80)
+
+
+@settings(max_examples=400, deadline=None)
+@given(bodies)
+def test_no_body_is_the_services_fault(url, body):
+    answer = call(f"{url}/predict", body)
+    assert answer.status in (200, 400, 413, 422), answer.body
+    if answer.status != 200:
+        assert error_of(answer)["message"]
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_triton_is_503_until_it_is_back(run):
+    server = TritonServer(run / "triton", model="embedding", version=1, log_file=run / "second.log")
+    with server, running(service_of(server.url)) as address:
+        before = call(f"{address}/predict", ROW).json
+        assert call(f"{address}/health").json["ready"] is True
+        server.process.send_signal(signal.SIGKILL)
+        server.stop()
+        for _ in range(3):
+            answer = call(f"{address}/predict", ROW)
+            assert (answer.status, answer.headers["retry-after"], error_of(answer)["kind"]) == (503, "1", "triton_unreachable")
+        health = call(f"{address}/health")
+        assert (health.status, health.json["live"], health.json["triton"]["ready"]) == (503, True, False)
+        assert call(f"{address}/health/live").status == 200
+        server.start()
+        assert call(f"{address}/predict", ROW).json == before
+        assert call(f"{address}/health").status == 200
+
+
+def test_a_triton_without_the_model_is_503(triton):
+    service = service_of(triton.url)
+    service.triton.model = "other"
+    with running(service) as address:
+        answer = call(f"{address}/predict", ROW)
+        assert (answer.status, error_of(answer)["kind"]) == (503, "triton_error")
+        assert "unknown model" in error_of(answer)["message"]
+
+
+def test_a_triton_that_never_answers_is_503(triton):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with running(service_of(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)) as address:
+            answer = call(f"{address}/predict", ROW)
+    assert (answer.status, error_of(answer)["kind"]) == (503, "triton_unreachable")
+
+
+def test_an_apiserver_that_is_not_there_is_503(triton):
+    source = OpenMLDBSource(FEATURES, endpoint=f"http://127.0.0.1:{free_port()}", deployment="demo", timeout_s=1)
+    with running(service_of(triton.url, source=source)) as address:
+        answer = call(f"{address}/predict", ROW)
+        assert (answer.status, error_of(answer)["kind"]) == (503, "features_unreachable")
+        assert call(f"{address}/health").json["features"] == {"source": "openmldb", "ready": False}
+
+
+def test_a_bug_is_500_and_the_service_lives_on(triton, caplog):
+    session = PlainColumns(FEATURES)
+    with running(service_of(triton.url, session)) as address:
+        working, session.compute = session.compute, lambda rows: 1 / 0
+        answer = call(f"{address}/predict", ROW)
+        assert (answer.status, error_of(answer)["kind"]) == (500, "internal")
+        assert "division" not in answer.body.decode()
+        assert "ZeroDivisionError" in caplog.text
+        session.compute = working
+        assert call(f"{address}/predict", ROW).status == 200
+
+
+# --- around it -------------------------------------------------------------------------------------------------------------
+
+
+def test_metrics(triton):
+    with running(service_of(triton.url)) as address:
+        call(f"{address}/predict", [row(1), row(2)])
+        call(f"{address}/predict", b"{")
+        answer = call(f"{address}/metrics")
+        lines = answer.body.decode().splitlines()
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert {
+        'jdrec_requests_total{status="200"} 1.0',
+        'jdrec_requests_total{status="400"} 1.0',
+        'jdrec_errors_total{kind="invalid_json"} 1.0',
+        "jdrec_rows_sum 2.0",
+        "jdrec_request_seconds_count 2.0",
+        'jdrec_stage_seconds_count{stage="parse"} 2.0',
+        'jdrec_stage_seconds_count{stage="infer"} 1.0',
+    } <= set(lines)
+
+
+def test_the_documentation_page_needs_no_internet(url):
+    page = call(f"{url}/docs").body.decode()
+    assert "http://" not in page and "https://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/docs/assets/{asset}" in page
+        assert len(call(f"{url}/docs/assets/{asset}").body) > 10_000
+
+
+def test_the_openapi_document_describes_the_request_table(url):
+    document = call(f"{url}/openapi.json").json
+    assert document["openapi"] == "3.0.3"
+    one, many = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert (one["required"], one["additionalProperties"]) == (list(COLUMNS), False)
+    assert many["maxItems"] == 50
+    example = {name: schema["example"] for name, schema in one["properties"].items()}
+    assert call(f"{url}/predict", example).status == 200
+    assert "nullable" not in one["properties"]["at"]
+    assert one["properties"]["user"]["nullable"] is True
+
+
+def test_limits_that_contradict_triton_are_a_configuration_error():
+    serving = ServingConfig(max_rows=20, triton=TritonConfig(max_batch_size=10))
+    client = TritonClient("127.0.0.1:1", model="embedding", version=1, timeout_s=1)
+    feature_set = with_fields(1, 1)
+    with pytest.raises(ConfigError, match="max_batch_size is 10"):
+        Service(feature_set, encoder(feature_set), EmbeddedSource(feature_set, PlainColumns(feature_set)), client, serving)
