@@ -8,6 +8,11 @@ import sys
 
 def main() -> None:
     """Composes the configuration with Hydra and runs the task; a user's mistake is one message and exit code 1."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        from jdrec.help import text
+
+        print(text(), end="")
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us raw instead of being printed by Hydra
     from jdrec.composition import explain, run_with_hydra
 

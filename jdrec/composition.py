@@ -37,9 +37,16 @@ def _job(composed: Any) -> float | None:
     except JdrecError as error:
         log.debug("stopped: %s", error)
         raise
-    except Exception:
-        log.exception("a bug in jdrec; the traceback is in %s", Path(runtime.runtime.output_dir) / "jdrec.log")
-        raise
+    except Exception as error:
+        log.debug("internal error", exc_info=True)  # the log file takes debug records, the terminal does not
+        raise InternalError(error, Path(runtime.runtime.output_dir) / "jdrec.log") from error
+
+
+class InternalError(JdrecError):
+    """A bug: the user sees one line, the run's log has the traceback."""
+
+    def __init__(self, error: BaseException, log_file: Path):
+        super().__init__(f"this is a bug in jdrec: {type(error).__name__}: {error}.", hint=f"The traceback is in {log_file}.")
 
 
 _FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "serving", "cache")
@@ -78,13 +85,6 @@ def typed(composed: Any) -> Config:
     for group in ("hydra", "experiment"):
         values.pop(group, None)
     return load(values)  # type: ignore[arg-type]
-
-
-class ShortFormatter(logging.Formatter):
-    """The message alone: tracebacks go to the run's log file, not to the terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return record.getMessage()
 
 
 def explain(error: BaseException) -> str | None:

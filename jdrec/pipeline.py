@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jdrec.cache import Cache, code_version, content_key, publish
-from jdrec.config import STAGES, Config
+from jdrec.config import STAGES, VERBS, Config
 from jdrec.errors import StageError
 from jdrec.progress import Progress
 
@@ -212,16 +212,20 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     if config.run:
         _require_earlier(this)
     first = "evaluate" if config.run else STAGES[0]
-    last = "export" if config.task == "serve" else config.task
+    last = "export" if config.task in VERBS else config.task
     this.folder.mkdir(parents=True, exist_ok=True)
     for name in STAGES[STAGES.index(first) : STAGES.index(last) + 1]:
         _run_stage(this, name)
     _write_record(this, overrides or [])
+    log.info("%-10s %s", "run", this.folder)
     if config.task == "serve":
         from jdrec.serving.run import serve
 
         serve(config, this.folder, this.feature_set)
-    log.info("run        %s", this.folder)
+    elif config.task == "demo":
+        from jdrec.serving.run import ask_once
+
+        print(ask_once(config, this.folder, this.feature_set))
     return _validation_auc(this.folder) if STAGES.index(last) >= STAGES.index("evaluate") else None
 
 
@@ -285,9 +289,9 @@ def _check(run: Run) -> str:
         log.warning("warning: %s", warning)
     summary = f"{len(run.feature_set.features)} columns, {len(run.feature_set.windows)} windows, {len(run.feature_set.joins)} joins"
     if run.config.task == "check":
-        from jdrec.features.compiler import check_sql
+        from jdrec.features import compiler
 
-        check_sql(run.feature_set, run.config)
+        compiler.check(run.feature_set)
         summary += "; accepted by OpenMLDB's compiler, batch and request"
     return summary
 
