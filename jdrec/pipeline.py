@@ -223,9 +223,9 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
 
         serve(config, this.folder, this.feature_set)
     elif config.task == "demo":
-        from jdrec.serving.run import ask_once
+        from jdrec.serving.run import demo
 
-        print(ask_once(config, this.folder, this.feature_set))
+        print(demo(config, this.folder, this.feature_set))
     return _validation_auc(this.folder) if STAGES.index(last) >= STAGES.index("evaluate") else None
 
 
