@@ -1,0 +1,192 @@
+"""Reading a Parquet file as the declared types, one row group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jdrec.dataset import arrow
+from jdrec.errors import DataError, nearest
+from jdrec.features.spec import Table
+from jdrec.features.types import SqlType
+
+T = SqlType
+_EXAMPLES = 3
+_PER_MS = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}  # multiply, divide
+
+
+class ParquetFile:
+    """One file of a table.
+
+    Raises:
+        DataError: it is not readable, or its columns are not what the table declares.
+    """
+
+    def __init__(self, path: Path, table: Table):
+        self.path, self.table = path, table
+        try:
+            with pq.ParquetFile(path) as file:
+                self.metadata, self.schema = file.metadata, file.schema_arrow
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"table {table.name!r}: cannot read {path}: {str(error).splitlines()[0]}") from None
+        self._narrowed: dict[str, SqlType] = {}
+        for column, type_ in table.columns.items():
+            self._check(column, type_)
+
+    @property
+    def rows(self) -> int:
+        return self.metadata.num_rows
+
+    def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """Row groups as arrays of the declared types; string columns in `encoded` come as dictionaries."""
+        with pq.ParquetFile(self.path, read_dictionary=[name for name in columns if name in encoded]) as file:
+            for group in range(file.num_row_groups):
+                try:
+                    data = file.read_row_group(group, columns=list(columns))
+                except (pa.ArrowInvalid, OSError) as error:
+                    raise DataError(f"table {self.table.name!r}: cannot read {self.path}: {str(error).splitlines()[0]}") from None
+                yield {name: self._convert(name, arrow.one_chunk(data.column(name))) for name in columns}
+
+    def max_time(self, column: str) -> int | None:
+        """The latest value of a time column in milliseconds: from the file's statistics, or by reading the column."""
+        index = self.metadata.schema.names.index(column) if column in self.metadata.schema.names else -1
+        result = None
+        for group in range(self.metadata.num_row_groups):
+            chunk = self.metadata.row_group(group).column(index)
+            statistics = chunk.statistics if chunk.is_stats_set else None
+            if statistics is None or not statistics.has_min_max or not isinstance(statistics.max_raw, int):
+                return self._scan_max(column) if self.metadata.row_group(group).num_rows else result
+            value = _to_ms(statistics.max_raw, self.schema.field(column).type)
+            result = value if result is None else max(result, value)
+        return result
+
+    def _scan_max(self, column: str) -> int | None:
+        result = None
+        for part in self.read([column]):
+            values, valid = arrow.values_of(part[column], self.table.columns[column]), arrow.valid_of(part[column])
+            if valid is not None:
+                values = values[valid != 0]
+            if len(values):
+                result = max(int(values.max()), result if result is not None else int(values.max()))
+        return result
+
+    # --- types ---
+
+    def _check(self, column: str, declared: SqlType) -> None:
+        if column not in self.schema.names:
+            raise DataError(
+                f"table {self.table.name!r}: {self.path} has no column {column!r} ({declared.value}).",
+                where=f"dataset.tables.{self.table.name}.columns",
+                hint=nearest(column, self.schema.names),
+            )
+        found = self.schema.field(column).type
+        if _reads_as(found, declared):
+            return
+        if _narrows(found, declared):
+            self._narrowed[column] = T.BIGINT if declared.is_integer else T.DOUBLE
+            self._check_narrowing(column, declared)
+            return
+        raise DataError(
+            f"table {self.table.name!r}: {self.path} has column {column!r} as {found}, but {declared.value} is declared.",
+            where=f"dataset.tables.{self.table.name}.columns.{column}",
+            hint=_advice(found),
+        )
+
+    def _check_narrowing(self, column: str, declared: SqlType) -> None:
+        """A wider type is fine as long as no value is lost."""
+        count = 0
+        examples: list[Any] = []
+        with pq.ParquetFile(self.path) as file:
+            for group in range(file.num_row_groups):
+                array = arrow.one_chunk(file.read_row_group(group, columns=[column]).column(0))
+                wide = self._narrowed[column]
+                values = arrow.values_of(arrow.cast(array, wide.arrow), wide)
+                with np.errstate(over="ignore"):
+                    same = values.astype(arrow.STORAGE[declared]).astype(values.dtype)
+                lost = (same != values) & ~(np.isnan(values) if wide is T.DOUBLE else False)
+                valid = arrow.valid_of(array)
+                lost &= valid != 0 if valid is not None else True
+                count += int(lost.sum())
+                examples += values[lost][: _EXAMPLES - len(examples)].tolist()
+        if count:
+            found = self.schema.field(column).type
+            raise DataError(
+                f"table {self.table.name!r}: {self.path} has column {column!r} as {found}, and {count:,} of {self.rows:,} values "
+                f"are not exact as {declared.value}, e.g. {', '.join(map(str, examples))}.",
+                where=f"dataset.tables.{self.table.name}.columns.{column}",
+                hint=f"Declare it {self._narrowed[column].value}.",
+            )
+
+    def _convert(self, column: str, array: Any) -> Any:
+        declared = self.table.columns[column]
+        if array.type == declared.arrow or (declared is T.STRING and array.type == pa.dictionary(pa.int32(), pa.string())):
+            return array
+        if declared is T.TIMESTAMP and pa.types.is_timestamp(array.type):
+            values = np.frombuffer(array.buffers()[1], np.int64, len(array), array.offset * 8) if len(array) else np.zeros(0, np.int64)
+            return arrow.array_of(_to_ms(values, array.type), arrow.valid_of(array), T.TIMESTAMP)
+        if declared is T.STRING and pa.types.is_dictionary(array.type):
+            return arrow.cast(array, pa.dictionary(pa.int32(), pa.string()))
+        if column in self._narrowed:
+            wide = self._narrowed[column]
+            values = arrow.values_of(arrow.cast(array, wide.arrow), wide)
+            return arrow.array_of(values.astype(arrow.STORAGE[declared]), arrow.valid_of(array), declared)
+        return arrow.cast(array, declared.arrow)
+
+
+def _to_ms(values: Any, type_: pa.DataType) -> Any:
+    """Ticks of a time column (plain integers are milliseconds) as milliseconds, rounded down."""
+    multiply, divide = _PER_MS[type_.unit] if pa.types.is_timestamp(type_) else (1, 1)
+    return values * multiply if divide == 1 else values // divide
+
+
+def _text(type_: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or "string_view" in str(type_)
+
+
+def _reads_as(found: pa.DataType, declared: SqlType) -> bool:
+    """Whether every value of a file's type is a value of the declared type."""
+    types = pa.types
+    if types.is_null(found):
+        return True
+    if declared is T.STRING:
+        return _text(found)
+    if declared is T.TIMESTAMP:
+        return types.is_timestamp(found)
+    if declared is T.DATE:
+        return types.is_date(found)
+    if declared is T.BOOL:
+        return types.is_boolean(found)
+    if types.is_integer(found):
+        bits = found.bit_width + (0 if types.is_signed_integer(found) else 1)
+        return bits <= {T.SMALLINT: 16, T.INT: 32, T.BIGINT: 64, T.FLOAT: 24, T.DOUBLE: 53}[declared]
+    if types.is_floating(found):
+        return declared.is_float and found.bit_width <= (64 if declared is T.DOUBLE else 32)
+    return False
+
+
+def _narrows(found: pa.DataType, declared: SqlType) -> bool:
+    if declared.is_integer:
+        return pa.types.is_integer(found)
+    return declared.is_float and pa.types.is_floating(found)
+
+
+def _advice(found: pa.DataType) -> str | None:
+    types = pa.types
+    fitting = [
+        (_text(found), T.STRING),
+        (types.is_boolean(found), T.BOOL),
+        (types.is_integer(found) and found.bit_width <= 32, T.INT),
+        (types.is_integer(found), T.BIGINT),
+        (types.is_floating(found), T.FLOAT if types.is_float32(found) else T.DOUBLE),
+        (types.is_timestamp(found), T.TIMESTAMP),
+        (types.is_date(found), T.DATE),
+    ]
+    name = next((type_.value for fits, type_ in fitting if fits), None)
+    return f"Declare it {name}, or convert the file." if name else "OpenMLDB has no such type: convert the file."

@@ -1,0 +1,216 @@
+"""The batch engine: features of a whole request table, written to one Parquet file."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jdrec.dataset import arrow
+from jdrec.dataset.tables import TableSet
+from jdrec.engines.embedded.expressions import evaluate
+from jdrec.engines.embedded.joins import last_join
+from jdrec.engines.embedded.plan import Plan, Result, make_plan
+from jdrec.engines.embedded.program import StoreProgram
+from jdrec.engines.embedded.results import decode
+from jdrec.engines.embedded.rows import OutputRows
+from jdrec.engines.embedded.stores import Rows, build_store, check_times
+from jdrec.engines.embedded.vector import Vector
+from jdrec.errors import DataError
+from jdrec.features.spec import FeatureSet
+from jdrec.features.types import SqlType
+from jdrec.progress import Progress
+
+_CHUNK = 1 << 17  # requests computed and written at a time
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """What an extraction did; peak memory is the process's."""
+
+    rows: int
+    columns: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: int = 0, progress: Progress) -> ExtractReport:
+    """Computes all features of the request table.
+
+    Args:
+        out: the Parquet file to write; it appears when it is whole.
+        threads: 0: one a core.
+
+    Returns:
+        Rows in the request table's order, columns in the query's.
+
+    Raises:
+        CheckError: a feature that this engine does not compute; nothing is read then.
+        DataError: values that cannot be used.
+    """
+    start = time.perf_counter()
+    plan = make_plan(feature_set)
+    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        batch = Batch(plan, tables, pool, progress)
+        with progress.task("features", total=batch.rows) as task:
+            for rows in _write(out, schema(plan), batch.chunks(threads)):
+                task.advance(rows)
+    return ExtractReport(batch.rows, len(plan.outputs), time.perf_counter() - start, _peak_memory())
+
+
+def schema(plan: Plan) -> pa.Schema:
+    """The output's columns."""
+    return pa.schema([(output.feature.name, output.feature.type.arrow) for output in plan.outputs])
+
+
+class Batch:
+    """A request table's windows and joins, ready to be evaluated in chunks."""
+
+    def __init__(self, plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, progress: Progress):
+        self.plan = plan
+        self._pool = pool
+        feature_set = plan.feature_set
+        data = _load(plan, tables, pool, progress)
+        self._request = data[feature_set.request_table]
+        self.rows = len(self._request[feature_set.request_time])
+        times = request_times(self._request[feature_set.request_time], f"{feature_set.request_table}.{feature_set.request_time}")
+        building = [pool.submit(build_store, store, data, self._request, times, feature_set.request_table) for store in plan.stores]
+        self._joins: dict[str, dict[str, Vector]] = {}
+        for join in plan.joins:
+            chosen = last_join(join, self._request, data[join.table], self.rows)
+            names = [name for name in plan.columns_read(join.table) if name in _joined_columns(plan, join.name)]
+            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in names}
+        self._stores: list[tuple[StoreProgram, Rows]] = []
+        for built in building:
+            store, rows = built.result()
+            self._stores.append((StoreProgram(store), rows))
+
+    def chunks(self, threads: int) -> Iterator[pa.RecordBatch]:
+        """The output in the request table's order."""
+        size = max(1, min(_CHUNK, -(-self.rows // threads)))
+        pending: list[Future[pa.RecordBatch]] = []
+        for first in range(0, self.rows, size):
+            pending.append(self._pool.submit(self.compute, first, min(first + size, self.rows)))
+            if len(pending) > 2 * threads:
+                yield pending.pop(0).result()
+        for future in pending:
+            yield future.result()
+
+    def compute(self, first: int, last: int) -> pa.RecordBatch:
+        """The output of requests first to last."""
+        words = []
+        for program, rows in self._stores:
+            order = np.lexsort((rows.time[first:last], rows.group[first:last])) + first
+            out = np.zeros((last - first, program.width), np.int64)
+            program.evaluate(rows, order, out, first)
+            words.append(out)
+        request = {name: vector.slice(first, last) for name, vector in self._request.items()}
+        joins = {name: {key: vector.slice(first, last) for key, vector in columns.items()} for name, columns in self._joins.items()}
+        return assemble(self.plan, request, joins, words, [program for program, _ in self._stores], last - first)
+
+
+def assemble(
+    plan: Plan,
+    request: Mapping[str, Vector],
+    joins: Mapping[str, Mapping[str, Vector]],
+    words: list[np.ndarray],
+    programs: list[StoreProgram],
+    rows: int,
+) -> pa.RecordBatch:
+    """Output columns from the request's columns, the joined ones and what the kernels wrote."""
+
+    def result(node: Result) -> Vector:
+        store = programs[node.store].store
+        aggregate = store.plan.aggregates[node.aggregate]
+        offset = store.plan.offsets[node.aggregate]
+        part = words[node.store][:, offset : offset + aggregate.words]
+        if aggregate.column is None:
+            return decode(aggregate, part, None, None)
+        return decode(aggregate, part, store.columns[aggregate.column].type, store.dictionaries[aggregate.column])
+
+    arrays = []
+    for output in plan.outputs:
+        vector = evaluate(output.node, OutputRows(request, joins, output.row, result))
+        assert vector.type is output.feature.type, f"{output.feature.name}: computed {vector.type}, declared {output.feature.type}"
+        arrays.append(vector.to_arrow(rows))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema(plan))
+
+
+def request_times(time: Vector, what: str) -> np.ndarray:
+    """The requests' times as int64 milliseconds.
+
+    Raises:
+        DataError: a request has none, or one before 1970.
+    """
+    missing = int((~time.is_valid).sum())
+    if missing:
+        raise DataError(f"{what} is NULL in {missing:,} of {len(time):,} requests: a request needs its time.")
+    check_times(time, what)
+    return np.ascontiguousarray(time.data, np.int64)
+
+
+def _load(plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, progress: Progress) -> dict[str, dict[str, Vector]]:
+    """The columns that the plan reads, whole."""
+    needed = {name: plan.columns_read(name) for name in tables}
+    needed = {name: columns for name, columns in needed.items() if columns}
+
+    def load(name: str) -> dict[str, Vector]:
+        columns = needed[name]
+        encoded = [column for column, is_encoded in columns.items() if is_encoded]
+        parts: dict[str, list[Any]] = {column: [] for column in columns}
+        for part in tables[name].read(list(columns), encoded):
+            for column, array in part.items():
+                parts[column].append(array)
+        return {column: _whole(parts[column], tables[name].table.columns[column]) for column in columns}
+
+    with progress.task("read tables", total=len(needed)) as task:
+        result = {}
+        for name, columns in zip(needed, pool.map(load, needed), strict=True):
+            result[name] = columns
+            task.advance()
+    return result
+
+
+def _whole(parts: list[Any], type_: SqlType) -> Vector:
+    array = arrow.one_chunk(pa.chunked_array(parts)) if parts else arrow.empty(type_.arrow)
+    return Vector.of_arrow(array, type_)
+
+
+def _joined_columns(plan: Plan, join: str) -> set[str]:
+    return {column.name for output in plan.outputs for column in output.feature.columns if column.table == join}
+
+
+def _write(out: Path, columns: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
+    """Writes row groups of about a chunk; yields how many rows each batch had."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with pq.ParquetWriter(partial, columns) as writer:
+            waiting: list[pa.RecordBatch] = []
+            for batch in batches:
+                waiting.append(batch)
+                if sum(len(item) for item in waiting) >= _CHUNK:
+                    writer.write_table(pa.Table.from_batches(waiting, columns))
+                    waiting = []
+                yield len(batch)
+            if waiting:
+                writer.write_table(pa.Table.from_batches(waiting, columns))
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,134 @@
+"""The words that a plan is written in: the layout of the int64 arrays that the compiled row evaluator reads.
+
+Python fills these arrays (`program.py`), the kernels interpret them (`kernels.py`). Addresses of other arrays are words too.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Column(IntEnum):
+    """One column of a store, or the same column of the rows at hand."""
+
+    DATA = 0  # address of the values
+    VALID = 1  # address of one byte a row, 0 where NULL; or 0: no NULLs. Codes have none: their NULL is -1
+    KIND = 2  # a Kind
+    RANK = 3  # address of int64 ranks that order codes; or 0: codes are in order themselves
+    STEP = 4  # 1, or 0 when one value stands for every row
+    WIDTH = 5
+
+
+class Kind(IntEnum):
+    """How a column's values are stored."""
+
+    CODE = 0  # int32 code into a dictionary of strings
+    BOOL = 1  # uint8
+    INT16 = 2
+    INT32 = 3  # also dates (days)
+    INT64 = 4  # also timestamps (milliseconds)
+    FLOAT32 = 5
+    FLOAT64 = 6
+
+
+class Program(IntEnum):
+    """What one call of the row evaluator needs: everything about one store and the rows at hand."""
+
+    TIMES = 0  # address of int64 [rows of the store], ascending within a group
+    BEGINS = 1  # address of int64 [groups]: first row of a group
+    ENDS = 2  # address of int64 [groups]: one past its last row
+    COLUMNS = 3  # address of int64 [columns, Column.WIDTH]: the store's columns
+    CURRENT = 4  # address of int64 [columns, Column.WIDTH]: the same columns of the rows at hand
+    GROUP = 5  # address of int32 [rows at hand]: the group of each, -1 where the store has none
+    TIME = 6  # address of int64 [rows at hand]
+    PLACE = 7  # address of int64 [rows at hand]: where the row itself lies in the store; or 0: it does not
+    WINDOWS = 8  # address of int64 [windows, Window.WIDTH]
+    WINDOW_COUNT = 9
+    TALLIES = 10  # address of int64 [tallies, Tally.WIDTH]
+    TALLY_COUNT = 11
+    AGGREGATES = 12  # address of int64 [aggregates, Aggregate.WIDTH]
+    AGGREGATE_COUNT = 13
+    OUT_WIDTH = 14  # words of one row's results
+    WIDTH = 15
+
+
+class Window(IntEnum):
+    """A frame. Open bounds are already folded into START and END."""
+
+    IS_RANGE = 0  # 1: ROWS_RANGE (milliseconds), 0: ROWS
+    START = 1  # how far back it begins
+    END = 2  # how far back it ends
+    MAX_SIZE = 3  # 0: unlimited
+    HAS_CURRENT = 4  # the current row is in the frame
+    BEFORE = 5  # EXCLUDE CURRENT_TIME
+    WIDTH = 6
+
+
+class Slice(IntEnum):
+    """A window of one row, as positions in the store."""
+
+    LOW = 0
+    HIGH = 1  # one past the newest
+    BASE_LOW = 2  # the oldest row that `at` can reach
+    BASE_HIGH = 3  # one past the newest row that `at` can reach
+    WIDTH = 4
+
+
+class Tally(IntEnum):
+    """Counts of a column's values in a window, kept while the window slides."""
+
+    WINDOW = 0
+    COLUMN = 1
+    CAPACITY = 2  # slots, a power of two
+    LIMIT = 3  # more used slots than this: count afresh
+    OFFSET = 4  # first word of its state in the scratch memory
+    WIDTH = 5
+
+
+class State(IntEnum):
+    """A tally's state in scratch memory; then KEY, COUNT and USED [capacity] each, then how many values have a count."""
+
+    GROUP = 0
+    LOW = 1
+    HIGH = 2
+    USED = 3  # slots in use, dead ones (count 0) too
+    DISTINCT = 4
+    TOP = 5  # the largest count
+    VALUES = 6  # rows that are not NULL
+    NULLS = 7
+    WIDTH = 8
+
+
+class Aggregate(IntEnum):
+    """One aggregate call."""
+
+    FUNCTION = 0
+    WINDOW = 1
+    COLUMN = 2  # -1: `*`
+    N = 3  # n of topn_frequency and at; the zero value's key for distinct_count
+    CONDITION = 4  # column of the condition, or -1
+    MATCH = 5  # column that must equal the current row's, or -1
+    TALLY = 6  # or -1
+    OUT = 7  # its first word in the row's results: status (0: NULL), then values
+    WIDTH = 8
+
+
+class Function(IntEnum):
+    """The aggregates that have a kernel."""
+
+    COUNT = 0
+    COUNT_SAME = 1  # count_where(x, x = at(x, 0)) from a tally
+    DISTINCT_COUNT = 2
+    TOPN_FREQUENCY = 3
+    TOP1_RATIO = 4
+    SUM = 5
+    AVG = 6
+    MIN = 7
+    MAX = 8
+    AT = 9
+    FIRST_VALUE = 10
+
+
+EMPTY_WINDOW = -1  # status of topn_frequency over no rows at all
+MOST_TOP_VALUES = 1024  # OpenMLDB's limit of topn_frequency's n
+UNUSED = -1  # count of a tally's slot that no value has taken

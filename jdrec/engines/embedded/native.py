@@ -1,0 +1,97 @@
+"""Loads the compiled kernels: from the user's cache folder in some milliseconds, or by compiling them once.
+
+The object file is found by everything that decides its content: the kernels' source, the compiler's and Python's versions, and the
+processor. It is linked into the process by llvmlite alone; numba, which takes most of a second to import, is not needed again.
+Calls release the GIL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+log = logging.getLogger(__name__)
+
+_SOURCES = ("layout.py", "memory.py", "kernels.py", "build.py")
+_lock = Lock()
+_keep: list[object] = []  # the linked code must outlive its functions
+
+
+def cache_dir() -> Path:
+    """Where compiled kernels are kept: jdrec/kernels in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jdrec" / "kernels"
+
+
+def cache_key() -> str:
+    """Names the object file: equal exactly when a kept one can be used."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256()
+    for source in _SOURCES:
+        digest.update((Path(__file__).parent / source).read_bytes())
+    numba = importlib.util.find_spec("numba")
+    if numba is not None and numba.origin:
+        version = Path(numba.origin).with_name("_version.py")
+        digest.update(version.read_bytes() if version.exists() else b"")
+    processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    digest.update(repr((llvmlite.__version__, llvm.llvm_version_info, sys.version, processor)).encode())
+    return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def evaluate() -> Callable[[int, int, int, int, int, int, int], None]:
+    """The row evaluator (`kernels.evaluate`); its arguments are addresses as plain integers."""
+    with _lock:
+        prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)
+        function = prototype(_link(_object()).get_function_address("evaluate"))
+    return function
+
+
+def _object() -> bytes:
+    path = cache_dir() / f"{cache_key()}.o"
+    try:
+        return path.read_bytes()
+    except OSError:
+        pass
+    start = time.perf_counter()
+    log.info("compiling the window kernels, once")
+    from jdrec.engines.embedded.build import compile_object
+
+    code = compile_object()
+    log.info("compiled the window kernels in %.1f s", time.perf_counter() - start)
+    _store(path, code)
+    return code
+
+
+def _store(path: Path, code: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(code)
+        os.replace(name, path)
+    except OSError as error:
+        log.warning("cannot keep the compiled kernels, the next start compiles them again: %s", error)
+
+
+def _link(code: bytes):  # type: ignore[no-untyped-def]
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _keep.append(engine)
+    return engine

@@ -1,0 +1,393 @@
+"""From a `FeatureSet` to what the engine has to do: stores of sorted rows, windows and aggregates over them, joins, output expressions.
+
+A plan hangs on the definition alone, so whatever this engine cannot do is refused here, before data are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jdrec.engines.embedded import casts, expressions
+from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Function
+from jdrec.errors import CheckError
+from jdrec.features import expression as ast
+from jdrec.features.functions import FUNCTIONS
+from jdrec.features.infer import Inference
+from jdrec.features.spec import Block, Feature, FeatureSet, Join, RowColumn, Window
+from jdrec.features.types import SqlType
+
+T = SqlType
+OTHER_ENGINES = "OpenMLDB itself (engine=openmldb or engine=spark) may have it."
+
+_TALLIED = {
+    "distinct_count": Function.DISTINCT_COUNT,
+    "topn_frequency": Function.TOPN_FREQUENCY,
+    "top1_ratio": Function.TOP1_RATIO,
+}
+_SCANNED = {
+    "sum": Function.SUM,
+    "avg": Function.AVG,
+    "min": Function.MIN,
+    "max": Function.MAX,
+    "at": Function.AT,
+    "first_value": Function.FIRST_VALUE,
+}
+_ORDERED = (Function.TOPN_FREQUENCY, Function.MIN, Function.MAX)  # these compare values
+
+
+@dataclass(frozen=True)
+class Result(ast.Node):
+    """Stands in an output expression for the result of an aggregate."""
+
+    store: int
+    aggregate: int
+
+
+@dataclass(frozen=True)
+class StoreColumn:
+    """A value that aggregates read from each row of a store."""
+
+    node: ast.Node
+    type: SqlType
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One aggregate over one window of a store; numbers are positions in the store's lists."""
+
+    function: Function
+    window: int
+    column: int | None
+    type: SqlType
+    n: int = 0
+    condition: int | None = None
+    match: int | None = None
+    tally: int | None = None
+
+    @property
+    def words(self) -> int:
+        """Words of its result: a status and the values."""
+        return 1 + (self.n if self.function is Function.TOPN_FREQUENCY else 1)
+
+
+@dataclass
+class Store:
+    """Rows of some tables, merged and sorted by (key, time), and what is computed over them.
+
+    Attributes:
+        tables: the union's tables, the newest first where times are equal; empty: the request table's rows only.
+        has_requests: the request table's rows are in it, newer than others of the same time.
+        keys, time: the key and time columns of the windowed rows; request_keys: the request table's key columns.
+        row: how a request becomes a row of the union's schema; empty: it is one as it stands.
+    """
+
+    tables: tuple[str, ...]
+    has_requests: bool
+    keys: tuple[str, ...]
+    request_keys: tuple[str, ...]
+    time: str
+    row: tuple[RowColumn, ...]
+    windows: list[Window] = field(default_factory=list)
+    columns: list[StoreColumn] = field(default_factory=list)
+    tallies: list[tuple[int, int]] = field(default_factory=list)  # (window, column)
+    aggregates: list[Aggregate] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Words of one row's results."""
+        return sum(aggregate.words for aggregate in self.aggregates)
+
+    @property
+    def offsets(self) -> list[int]:
+        """First word of each aggregate's result."""
+        result, total = [], 0
+        for aggregate in self.aggregates:
+            result.append(total)
+            total += aggregate.words
+        return result
+
+    def is_ordered(self, column: int) -> bool:
+        """Whether its values are compared, so that codes must be in order."""
+        return any(aggregate.column == column and aggregate.function in _ORDERED for aggregate in self.aggregates)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output column: an expression over the request, its joins and the results of aggregates.
+
+    row: how columns of the block's rows come from the request; empty: they are the request table's own.
+    """
+
+    feature: Feature
+    node: ast.Node
+    row: tuple[RowColumn, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do for a feature set."""
+
+    feature_set: FeatureSet
+    stores: tuple[Store, ...]
+    joins: tuple[Join, ...]
+    outputs: tuple[Output, ...]
+
+    def columns_read(self, table: str) -> dict[str, bool]:
+        """The table's columns that are needed, and whether each is best read as codes (keys and windowed values)."""
+        result: dict[str, bool] = {}
+
+        def need(name: str, encoded: bool) -> None:
+            result[name] = result.get(name, False) or encoded
+
+        is_request = table == self.feature_set.request_table
+        for store in self.stores:
+            sources = {column.name: column.source for column in store.row}
+            if is_request:
+                for name in store.request_keys:
+                    need(name, True)
+                need(self.feature_set.request_time, False)
+            if table in store.tables:
+                for name in (*store.keys, store.time):
+                    need(name, True)
+            for column in store.columns:
+                for name in names_in(column.node):
+                    if table in store.tables:
+                        need(name, True)
+                    if is_request and sources.get(name, None if store.row else name) is not None:
+                        need(sources.get(name) or name, True)
+        for join in self.joins:
+            for left, right in join.on:
+                if is_request:
+                    need(left, True)
+                if table == join.table:
+                    need(right, True)
+            if table == join.table and join.order_by:
+                need(join.order_by, False)
+        tables_of = {join.name: join.table for join in self.joins}
+        for output in self.outputs:
+            sources = {column.name: column.source for column in output.row}
+            for node in ast.walk(output.node):
+                if not isinstance(node, ast.Column):
+                    continue
+                if node.table is not None:
+                    if tables_of[node.table] == table:
+                        need(node.name, False)
+                elif is_request and sources.get(node.name, None if output.row else node.name) is not None:
+                    need(sources.get(node.name) or node.name, False)
+        return result
+
+
+def names_in(node: ast.Node) -> list[str]:
+    """Names of the columns in an expression over one table's rows."""
+    return [item.name for item in ast.walk(node) if isinstance(item, ast.Column)]
+
+
+def make_plan(feature_set: FeatureSet) -> Plan:
+    """Plans a feature set for the embedded engine.
+
+    Raises:
+        CheckError: a function, cast or condition that this engine lacks, naming the feature and the engines that may have it.
+    """
+    return _Planner(feature_set).plan()
+
+
+class _Planner:
+    def __init__(self, feature_set: FeatureSet):
+        self.feature_set = feature_set
+        self.stores: list[Store] = []
+
+    def plan(self) -> Plan:
+        outputs = [self.output(block, feature) for block in self.feature_set.blocks for feature in block.features]
+        used = {node.table for output in outputs for node in ast.walk(output.node) if isinstance(node, ast.Column) and node.table}
+        joins = tuple(join for name, join in self.feature_set.joins.items() if name in used)
+        return Plan(self.feature_set, tuple(self.stores), joins, tuple(outputs))
+
+    def output(self, block: Block, feature: Feature) -> Output:
+        if feature.is_block_key:  # the request's key, whatever the union's rows are like
+            return Output(feature, ast.Column(0, 0, self.feature_set.request_key), ())
+        node: ast.Node = feature.node
+        if feature.window is not None:
+            node = _Windowed(self, block, feature).lift(node)
+        self.check(node, feature, Inference(lambda column: self.type_of(column, block), windowed=True))
+        return Output(feature, node, block.row)
+
+    def type_of(self, column: ast.Column, block: Block) -> SqlType:
+        if column.table is not None:
+            return self.feature_set.tables[self.feature_set.joins[column.table].table].columns[column.name]
+        rows_of = block.union[0] if block.union else self.feature_set.request_table
+        return self.feature_set.tables[rows_of].columns[column.name]
+
+    def check(self, node: ast.Node, feature: Feature, inference: Inference) -> None:
+        """Refuses what the row expressions of this engine lack."""
+        if isinstance(node, Result):
+            return
+        reason = expressions.supports(node)
+        if reason is None and isinstance(node, ast.Cast) and not _has_result(node.operand):
+            source = inference.type_of(node.operand)
+            if not casts.supports(source, node.type):
+                reason = f"the cast from {source.value if source else 'null'} to {node.type.value}"
+        if reason is not None:
+            raise refuse(feature, reason)
+        for child in ast.children(node):
+            self.check(child, feature, inference)
+
+    def store(self, window: Window, block: Block) -> int:
+        """The number of the store that the window's rows lie in."""
+        has_requests = not window.instance_not_in_window
+        found = Store(window.union, has_requests, window.partition_by, window.request_keys, window.order_by, block.row)
+        for number, store in enumerate(self.stores):
+            same = (store.tables, store.has_requests, store.keys, store.request_keys, store.time, store.row)
+            if same == (found.tables, found.has_requests, found.keys, found.request_keys, found.time, found.row):
+                return number
+        self.stores.append(found)
+        return len(self.stores) - 1
+
+
+class _Windowed:
+    """Puts one feature's aggregates into its window's store."""
+
+    def __init__(self, planner: _Planner, block: Block, feature: Feature):
+        assert feature.window is not None
+        self.planner, self.block, self.feature = planner, block, feature
+        window = planner.feature_set.windows[feature.window]
+        self.number = planner.store(window, block)
+        self.store = planner.stores[self.number]
+        if window not in self.store.windows:
+            self.store.windows.append(window)
+        self.window = self.store.windows.index(window)
+        self.inference = Inference(lambda column: planner.type_of(column, block), windowed=True)
+
+    def lift(self, node: ast.Node) -> ast.Node:
+        """The expression with each aggregate call replaced by its `Result`."""
+        return _replace_outermost(node, self._lift)
+
+    def _lift(self, node: ast.Node) -> ast.Node | None:
+        if not isinstance(node, ast.Call) or not FUNCTIONS[node.name].is_aggregate:
+            return None
+        aggregate = self.aggregate(node)
+        if aggregate not in self.store.aggregates:
+            self.store.aggregates.append(aggregate)
+        return Result(node.start, node.end, self.number, self.store.aggregates.index(aggregate))
+
+    def aggregate(self, call: ast.Call) -> Aggregate:
+        type_ = self.inference.type_of(call)
+        assert type_ is not None
+        if call.name in ("count", "count_where"):
+            return self.count(call, type_)
+        if call.name in _TALLIED:
+            column = self.column(call.args[0])
+            function, n = _TALLIED[call.name], 0
+            if function is Function.TOPN_FREQUENCY:
+                n = self.number_in(call.args[1])
+                if not 1 <= n <= MOST_TOP_VALUES:
+                    raise refuse(self.feature, f"topn_frequency with n = {n}")
+            return Aggregate(function, self.window, column, type_, n, tally=self.tally(column))
+        if call.name in _SCANNED:
+            n = self.number_in(call.args[1]) if call.name == "at" else 0
+            return Aggregate(_SCANNED[call.name], self.window, self.column(call.args[0]), type_, n)
+        raise refuse(self.feature, f"the aggregate {call.name}")
+
+    def count(self, call: ast.Call, type_: SqlType) -> Aggregate:
+        column = None if isinstance(call.args[0], ast.Star) else self.column(call.args[0])
+        count = Aggregate(Function.COUNT, self.window, column, type_)
+        if call.name == "count":
+            return count
+        rows, match = self.split(call.args[1])
+        if rows is None and match is not None and column in (None, match):
+            return Aggregate(Function.COUNT_SAME, self.window, match, type_, tally=self.tally(match))
+        return replace(count, condition=None if rows is None else self.column(rows), match=match)
+
+    def split(self, condition: ast.Node) -> tuple[ast.Node | None, int | None]:
+        """A condition as one over the row alone and a column that must equal the current row's.
+
+        Raises:
+            CheckError: it looks at the current row in another way.
+        """
+        rows: ast.Node | None = None
+        match: int | None = None
+        for part in _conjuncts(condition):
+            if not _has_at(part):
+                rows = part if rows is None else ast.Binary(rows.start, part.end, "and", rows, part)
+                continue
+            same = _same_as_current(part)
+            if same is None or match is not None:
+                raise refuse(self.feature, f"the condition {self.text(part)!r} (it has x = at(x, 0), once)")
+            match = self.column(same)
+        return rows, match
+
+    def column(self, node: ast.Node) -> int:
+        """The number of the store's column that holds this value of each row."""
+        type_ = self.inference.type_of(node)
+        if type_ is None:
+            raise refuse(self.feature, "an aggregate of null")
+        if _has_at(node):
+            raise refuse(self.feature, f"at within an aggregate's argument {self.text(node)!r}")
+        self.planner.check(node, self.feature, self.inference)
+        plain = ast.transform(node, lambda item: replace(item, start=0, end=0))
+        column = StoreColumn(plain, type_)
+        if column not in self.store.columns:
+            self.store.columns.append(column)
+        return self.store.columns.index(column)
+
+    def tally(self, column: int) -> int:
+        pair = (self.window, column)
+        if pair not in self.store.tallies:
+            self.store.tallies.append(pair)
+        return self.store.tallies.index(pair)
+
+    def number_in(self, node: ast.Node) -> int:
+        assert isinstance(node, ast.Literal) and isinstance(node.value, int)
+        return node.value
+
+    def text(self, node: ast.Node) -> str:
+        return self.feature.text[node.start : node.end]
+
+
+def refuse(feature: Feature, what: str) -> CheckError:
+    """The error for something that this engine does not compute."""
+    return CheckError(f"the embedded engine has not {what}.", where=feature.path, hint=OTHER_ENGINES)
+
+
+def _replace_outermost(node: ast.Node, change: Callable[[ast.Node], ast.Node | None]) -> ast.Node:
+    """A copy in which the topmost nodes that `change` answers for are replaced."""
+    changed = change(node)
+    if changed is not None:
+        return changed
+    updates: dict[str, Any] = {}
+    for name in node.__dataclass_fields__:
+        value = getattr(node, name)
+        if isinstance(value, ast.Node):
+            updates[name] = _replace_outermost(value, change)
+        elif isinstance(value, tuple):
+            updates[name] = tuple(
+                tuple(_replace_outermost(part, change) for part in item) if isinstance(item, tuple) else _replace_outermost(item, change)
+                for item in value
+            )
+    return replace(node, **updates) if updates else node
+
+
+def _conjuncts(node: ast.Node) -> list[ast.Node]:
+    if isinstance(node, ast.Binary) and node.op == "and":
+        return _conjuncts(node.left) + _conjuncts(node.right)
+    return [node]
+
+
+def _has_at(node: ast.Node) -> bool:
+    return any(isinstance(item, ast.Call) and item.name == "at" for item in ast.walk(node))
+
+
+def _has_result(node: ast.Node) -> bool:
+    return any(isinstance(item, Result) for item in ast.walk(node))
+
+
+def _same_as_current(node: ast.Node) -> ast.Node | None:
+    """x of `x = at(x, 0)`, either way round."""
+    if not isinstance(node, ast.Binary) or node.op != "=":
+        return None
+    for one, other in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(other, ast.Call) and other.name == "at" and isinstance(other.args[1], ast.Literal) and other.args[1].value == 0:
+            plain = [ast.transform(item, lambda part: replace(part, start=0, end=0)) for item in (one, other.args[0])]
+            return one if plain[0] == plain[1] else None
+    return None

@@ -1,0 +1,124 @@
+"""Programs: a store's plan as the words that the row evaluator reads, and the call of it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from jdrec.engines.embedded import layout, native
+from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Aggregate, Column, Function, Program, Slice, State, Tally, Window
+from jdrec.engines.embedded.stores import Encoded, Rows, Store, zero_key
+from jdrec.features import spec
+
+_NONE = -1
+_SPARE = 32  # dead slots that a tally may collect besides as many as its window has rows
+
+
+class StoreProgram:
+    """Evaluates the aggregates of one store for rows at hand. Threads may share it.
+
+    Args:
+        store: its arrays must not be replaced as long as this program is used.
+        ranks: for columns whose dictionary has grown, int64 ranks by code; None where codes are in order.
+    """
+
+    def __init__(self, store: Store, ranks: list[np.ndarray | None] | None = None):
+        self.store = store
+        plan = store.plan
+        self.width = plan.width
+        self._ranks = ranks or [None] * len(store.columns)
+        self._windows = _table([_window_words(window) for window in plan.windows], Window.WIDTH)
+        self._tallies, self._scratch_words = self._plan_tallies()
+        self._aggregates = _table([self._aggregate_words(number) for number in range(len(plan.aggregates))], Aggregate.WIDTH)
+        self._columns = self._column_words(store.columns)
+        self._local = threading.local()
+
+    def evaluate(self, rows: Rows, order: np.ndarray, out: np.ndarray, first: int = 0) -> None:
+        """Writes the aggregates' results.
+
+        Args:
+            rows: the rows at hand.
+            order: int64, the rows to evaluate; fastest where rows of a group are together and in time order.
+            out: int64 [rows from `first`, width], filled where `order` says.
+            first: the row at hand that out's first row belongs to.
+        """
+        current = self._column_words(rows.columns)
+        words = np.zeros(Program.WIDTH, np.int64)
+        words[Program.TIMES] = _address(self.store.times)
+        words[Program.BEGINS], words[Program.ENDS] = _address(self.store.begins), _address(self.store.ends)
+        words[Program.COLUMNS], words[Program.CURRENT] = _address(self._columns), _address(current)
+        words[Program.GROUP], words[Program.TIME] = _address(rows.group), _address(rows.time)
+        words[Program.PLACE] = _address(rows.place) if rows.place is not None else 0
+        words[Program.WINDOWS], words[Program.WINDOW_COUNT] = _address(self._windows), len(self._windows)
+        words[Program.TALLIES], words[Program.TALLY_COUNT] = _address(self._tallies), len(self._tallies)
+        words[Program.AGGREGATES], words[Program.AGGREGATE_COUNT] = _address(self._aggregates), len(self._aggregates)
+        words[Program.OUT_WIDTH] = self.width
+        scratch, slices, best = self._memory()
+        start = _address(out) - 8 * self.width * first
+        native.evaluate()(_address(words), _address(order), len(order), _address(scratch), _address(slices), _address(best), start)
+
+    def _memory(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """This thread's working memory."""
+        memory = getattr(self._local, "memory", None)
+        if memory is None:
+            scratch = np.zeros(self._scratch_words, np.int64)
+            for tally in self._tallies:
+                counts = tally[Tally.OFFSET] + State.WIDTH + tally[Tally.CAPACITY]
+                scratch[counts : counts + tally[Tally.CAPACITY]] = layout.UNUSED
+            slices = np.zeros((max(len(self._windows), 1), Slice.WIDTH), np.int64)
+            memory = self._local.memory = scratch, slices, np.zeros(MOST_TOP_VALUES, np.int64)
+        return memory
+
+    def _plan_tallies(self) -> tuple[np.ndarray, int]:
+        words, offset = [], 0
+        for window, column in self.store.plan.tallies:
+            rows = min(self.store.longest, most_rows(self.store.plan.windows[window])) + 1  # and the current row
+            limit = rows + _SPARE
+            capacity = 1 << (3 * (limit + rows) // 2).bit_length()
+            words.append([window, column, capacity, limit, offset])
+            offset += State.WIDTH + 3 * capacity + rows + 2
+        return _table(words, Tally.WIDTH), offset
+
+    def _aggregate_words(self, number: int) -> list[int]:
+        aggregate = self.store.plan.aggregates[number]
+        n = aggregate.n
+        if aggregate.function is Function.DISTINCT_COUNT:
+            assert aggregate.column is not None
+            n = zero_key(self.store.columns[aggregate.column].type, self.store.dictionaries[aggregate.column])
+        optional = (aggregate.condition, aggregate.match, aggregate.tally)
+        condition, match, tally = (_NONE if value is None else value for value in optional)
+        column = _NONE if aggregate.column is None else aggregate.column
+        offset = self.store.plan.offsets[number]
+        return [aggregate.function, aggregate.window, column, n, condition, match, tally, offset]
+
+    def _column_words(self, columns: list[Encoded]) -> np.ndarray:
+        words = []
+        for column, rank in zip(columns, self._ranks, strict=True):
+            valid = _address(column.valid) if column.valid is not None else 0
+            ranks = _address(rank) if rank is not None else 0
+            words.append([_address(column.values), valid, column.kind, ranks, 0 if column.constant else 1])
+        return _table(words, Column.WIDTH)
+
+
+def most_rows(window: spec.Window) -> int:
+    """The most rows besides the current one that a window can have."""
+    if window.frame == "rows":
+        return window.start.value
+    return window.max_size or 2**62
+
+
+def _window_words(window: spec.Window) -> list[int]:
+    is_range = window.frame == "rows_range"
+    start = window.start.value - (1 if window.start.open else 0)
+    end = window.end.value + (1 if window.end.open else 0)
+    has_current = end == 0 and start >= 0 and not window.exclude_current_row
+    return [is_range, start, end, window.max_size or 0, has_current, window.exclude_current_time]
+
+
+def _table(words: list[list[int]], width: int) -> np.ndarray:
+    return np.array(words, np.int64).reshape(len(words), width)
+
+
+def _address(array: np.ndarray) -> int:
+    return array.ctypes.data
