@@ -160,23 +160,36 @@ class ClusterConfig(Section, frozen=True, kw_only=True):
         str | None, Meta(description="ZooKeeper of the cluster, host:port[,host:port]; by default the environment variable OPENMLDB_ZK.")
     ] = None
     zk_path: Annotated[
-        str | None, Meta(description="The cluster's root in ZooKeeper, e.g. /openmldb; by default the environment variable OPENMLDB_ZK_PATH.")
+        str | None,
+        Meta(description="The cluster's root in ZooKeeper, e.g. /openmldb; by default the environment variable OPENMLDB_ZK_PATH."),
     ] = None
     host: Annotated[
-        str | None, Meta(description="A standalone server instead, host:port, to deploy to; by default the environment variable OPENMLDB_HOST.")
+        str | None,
+        Meta(description="A standalone server instead, host:port, to deploy to; by default the environment variable OPENMLDB_HOST."),
     ] = None
-    user: Annotated[str | None, Meta(description="User; by default the environment variable OPENMLDB_USER, or OpenMLDB's own default.")] = None
-    password_env: Annotated[str, Meta(description="Name of the environment variable that holds the password.")] = "OPENMLDB_PASSWORD"
+    user: Annotated[str | None, Meta(description="User; by default the environment variable OPENMLDB_USER, or OpenMLDB's own default.")] = (
+        None
+    )
+    password_env: Annotated[
+        str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable that holds the password.")
+    ] = "OPENMLDB_PASSWORD"
     password_file: Annotated[str | None, Meta(description="File that holds the password instead.")] = None
     request_timeout_s: Annotated[float, Meta(gt=0, description="Longest wait for the answer to one statement.")] = 60.0
     job_timeout_s: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="Longest wait for one job, which is then stopped; as long as it runs by default.")
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Longest wait for one job, which is then stopped; as long as it runs by default."),
     ] = None
     poll_s: Annotated[float, Meta(gt=0, description="Seconds between two looks at a job.")] = 2.0
     retries: Annotated[int, Meta(ge=0, description="Looks in a row that may go unanswered before the cluster counts as lost.")] = 5
-    load_offline: Annotated[bool, Meta(description="Load the offline tables before the extract job; false: they are loaded already.")] = True
-    deep_copy: Annotated[bool, Meta(description="Copy offline data into OpenMLDB's storage; false: point at the files where they lie.")] = True
-    output_here: Annotated[str | None, Meta(description="What openmldb.output is called on this machine, if it has another name here.")] = None
+    load_offline: Annotated[bool, Meta(description="Load the offline tables before the extract job; false: they are loaded already.")] = (
+        True
+    )
+    deep_copy: Annotated[bool, Meta(description="Copy offline data into OpenMLDB's storage; false: point at the files where they lie.")] = (
+        True
+    )
+    output_here: Annotated[str | None, Meta(description="What openmldb.output is called on this machine, if it has another name here.")] = (
+        None
+    )
 
 
 class OpenMLDBConfig(Section, frozen=True, kw_only=True):
@@ -189,10 +202,14 @@ class OpenMLDBConfig(Section, frozen=True, kw_only=True):
     ] = None
     rows_bias: Annotated[str | None, Meta(description="DEPLOY option ROWS_BIAS, e.g. 1000 or inf.")] = None
     indexes: Annotated[bool, Meta(description="Create tables with the indexes and TTLs that the query needs.")] = False
-    skip_index_check: Annotated[bool, Meta(description="DEPLOY option SKIP_INDEX_CHECK: leave the indexes of the tables as they are.")] = False
+    skip_index_check: Annotated[bool, Meta(description="DEPLOY option SKIP_INDEX_CHECK: leave the indexes of the tables as they are.")] = (
+        False
+    )
     long_windows: Annotated[
         dict[str, str],
-        Meta(description="DEPLOY option LONG_WINDOWS: window to bucket size, e.g. {user_1y: 1d}; for queries over one table that is empty."),
+        Meta(
+            description="DEPLOY option LONG_WINDOWS: window to bucket size, e.g. {user_1y: 1d}; for queries over one table that is empty."
+        ),
     ] = field(default_factory=dict)
     endpoint: Annotated[str, Meta(description="The APIServer that serving.features=openmldb asks.")] = "http://127.0.0.1:9080"
     cluster: ClusterConfig = ClusterConfig()
@@ -200,11 +217,10 @@ class OpenMLDBConfig(Section, frozen=True, kw_only=True):
 
 class DeployConfig(Section, frozen=True, kw_only=True):
     apply: Annotated[bool, Meta(description="Do what task=deploy shows; false: only show it.")] = False
-    replace: Annotated[
-        bool, Meta(description="Drop and deploy anew a deployment whose SQL changed. In between its requests fail.")
-    ] = False
+    replace: Annotated[bool, Meta(description="Drop and deploy anew a deployment whose SQL changed. In between its requests fail.")] = False
     sync: Annotated[
-        bool, Meta(description="DEPLOY option SYNC: the statement itself waits for new indexes; false: jdrec follows their job and shows it.")
+        bool,
+        Meta(description="DEPLOY option SYNC: the statement itself waits for new indexes; false: jdrec follows their job and shows it."),
     ] = False
     load: Annotated[
         Literal["empty", "all", "none"],
@@ -221,7 +237,8 @@ class EngineConfig(Section, frozen=True, kw_only=True):
     ] = "embedded"
     threads: Annotated[int, Meta(ge=0, description="Threads of the embedded engine; 0: one a core.")] = 0
     master: Annotated[
-        str, Meta(min_length=1, description="Spark: local[*], local[4], spark://host:7077, yarn, k8s://... The driver runs in this process.")
+        str,
+        Meta(min_length=1, description="Spark: local[*], local[4], spark://host:7077, yarn, k8s://... The driver runs in this process."),
     ] = "local[*]"
     driver_memory: Annotated[str, Meta(pattern=r"^[0-9]+[kmgtKMGT]$", description="Spark: heap of the driver, e.g. 4g.")] = "4g"
     spark_conf: Annotated[
@@ -234,11 +251,23 @@ class EngineConfig(Section, frozen=True, kw_only=True):
     java_home: Annotated[str | None, Meta(description="Spark: folder of a Java 8, 11 or 17; by default JAVA_HOME, or java on PATH.")] = None
     work_dir: Annotated[
         str | None,
-        Meta(description="Spark: folder for intermediate Parquet files. A cluster's executors must see it too; by default a temporary one."),
+        Meta(
+            description="Spark: folder for intermediate Parquet files. A cluster's executors must see it too; by default a temporary one."
+        ),
     ] = None
     keep_parts: Annotated[
         bool, Meta(description="Spark: also keep the partitioned Parquet directory, features.parts beside features.parquet.")
     ] = False
+
+
+class CompareConfig(Section, frozen=True, kw_only=True):
+    with_: Annotated[EngineName, Meta(description="task=compare: the engine whose values engine.name's are compared with.")] = field(
+        default="spark", name="with"
+    )
+    tolerance: Annotated[
+        float, Meta(ge=0, description="Largest difference of two floating values, relative to the larger one; 0: the same bit for bit.")
+    ] = 0.0
+    examples: Annotated[int, Meta(ge=0, description="Differing cells shown of each feature.")] = 3
 
 
 # --- preprocess --------------------------------------------------------------------------------------------------------
@@ -410,6 +439,7 @@ class Config(Section, frozen=True, kw_only=True):
     openmldb: OpenMLDBConfig = OpenMLDBConfig()
     deploy: DeployConfig = DeployConfig()
     engine: EngineConfig = EngineConfig()
+    compare: CompareConfig = CompareConfig()
     preprocess: PreprocessConfig = PreprocessConfig()
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()

@@ -69,6 +69,14 @@ class StageError(JdrecError):
     """A stage cannot run: an earlier result is missing or does not fit."""
 
 
+class EngineError(JdrecError):
+    """An engine that computes features cannot start, or fails at its work."""
+
+
+class DifferenceError(JdrecError):
+    """Two engines give different values for the same input."""
+
+
 class TrainingError(JdrecError):
     """Training cannot start or has to stop."""
 

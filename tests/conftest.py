@@ -52,8 +52,23 @@ def _needs(module: str, extra: str) -> None:
     pytest.skip(message)
 
 
+def _needs_spark() -> None:
+    """OpenMLDB's batch engine: PySpark, Java and the jars."""
+    from jdrec.engines.spark import jars, java, pyspark_folder
+    from jdrec.errors import JdrecError
+
+    try:
+        pyspark_folder(), java.find(None), jars.find(jars.default_folder())
+    except JdrecError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A missing component is a skip for a user and a failure in CI."""
     for mark, module, extra in (("oneflow", "oneflow", "oneflow"), ("compiler", "openmldb", "openmldb"), ("triton", "pytriton", "serving")):
         if item.get_closest_marker(mark):
             _needs(module, extra)
+    if item.get_closest_marker("spark"):
+        _needs_spark()
