@@ -1,0 +1,11 @@
+"""Training, evaluation and scoring.
+
+>>> from jdrec import training
+>>> report = training.train(config.model, config.trainer, samples, out, seed=2016)
+>>> training.evaluate(report.checkpoint, samples, "test")["auc"]
+"""
+
+from jdrec.training.loop import TrainReport
+from jdrec.training.run import evaluate, train
+
+__all__ = ["TrainReport", "evaluate", "train"]
