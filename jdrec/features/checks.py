@@ -93,6 +93,21 @@ def _mergeable(one: Window, other: Window) -> bool:
     return shared(one) == shared(other)
 
 
+def undeployable(feature_set: FeatureSet) -> Iterator[Finding]:
+    """A union with the request table's own rows, whose time would have to be converted: OpenMLDB has no index over a conversion."""
+    for window in _used_windows(feature_set):
+        if not window.union or window.instance_not_in_window:
+            continue
+        request, union = feature_set.request, feature_set.tables[window.union[0]]
+        given, wanted = request.columns[feature_set.request_time], union.columns[window.order_by]
+        if given is not wanted:
+            message = (
+                f"OpenMLDB cannot deploy it: rows of {request.name} would be ordered by {feature_set.request_time} ({given.value}) made a "
+                f"{wanted.value}, which has no index. Put instances into exclude, or take a {given.value} of {union.name} for order_by."
+            )
+            yield Finding(f"features.windows.{window.name}", message, error=True)
+
+
 def keys_are_fields(feature_set: FeatureSet) -> Iterator[Finding]:
     """The sub-queries' key columns fed to the model."""
     if any(feature.is_block_key for feature in _fields(feature_set)):
@@ -157,6 +172,7 @@ _CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
     sees_request_moment,
     only_current_row,
     cut_by_merging,
+    undeployable,
     keys_are_fields,
     unique_per_row,
     label_in_features,

@@ -58,7 +58,7 @@ def check_sql(feature_set: FeatureSet, sql: str, *, timeout_s: float = TIMEOUT_S
         CompilerError: with the compiler's message.
         MissingExtra: the openmldb wheel is not installed.
     """
-    answer = next(_ask(feature_set, [sql], timeout_s))
+    answer = next(answers(feature_set, [sql], timeout_s))
     if answer.get("refused"):
         raise CompilerError(_refusal(answer))
     return Compiled(tuple((name, SqlType(type_)) for name, type_ in answer["columns"]), tuple(answer["ddl"]))
@@ -67,10 +67,10 @@ def check_sql(feature_set: FeatureSet, sql: str, *, timeout_s: float = TIMEOUT_S
 def _blame(feature_set: FeatureSet, timeout_s: float) -> CompilerError | None:
     """The error of the first feature that is refused on its own."""
     alone = [(feature, _alone(feature_set, feature)) for feature in feature_set.features if not feature.is_block_key]
-    answers = _ask(feature_set, [query(only, VERSION) for _, only in alone], timeout_s)
+    replies = answers(feature_set, [query(only, VERSION) for _, only in alone], timeout_s)
     for feature, _ in alone:
         try:
-            answer = next(answers)
+            answer = next(replies)
         except CompilerError as error:
             return CompilerError(error.message, where=feature.path)
         if answer.get("refused"):
@@ -91,8 +91,16 @@ def _refusal(answer: dict[str, Any]) -> str:
     return f"OpenMLDB's compiler refuses it {_MODES[answer['refused']]}: {message}"
 
 
-def _ask(feature_set: FeatureSet, queries: list[str], timeout_s: float) -> Iterator[dict[str, Any]]:
-    """The compiler's answers, one a query, from one child process; a crash is the error of the query at hand."""
+def answers(feature_set: FeatureSet, queries: list[str], timeout_s: float = TIMEOUT_S) -> Iterator[dict[str, Any]]:
+    """The compiler's raw answers, one a query, from one child process.
+
+    Yields:
+        {"columns": [[name, type], ...], "ddl": [...]}, or {"refused": "batch" or "request", "message": ...}.
+
+    Raises:
+        CompilerError: the process died over the query at hand, or ran out of time.
+        MissingExtra: the openmldb wheel is not installed.
+    """
     question = {
         "database": feature_set.database,
         "tables": {name: [(column, type_.value) for column, type_ in table.columns.items()] for name, table in feature_set.tables.items()},
@@ -114,11 +122,11 @@ def _ask(feature_set: FeatureSet, queries: list[str], timeout_s: float) -> Itera
         output, end = done.stdout, done.returncode
     except subprocess.TimeoutExpired as error:
         output, end = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or "", None
-    answers = [json.loads(line) for line in output.splitlines()]
-    if answers and "missing" in answers[0]:
-        raise MissingExtra(f"OpenMLDB's compiler ({answers[0]['missing']})", "openmldb")
-    yield from answers
-    if len(answers) < len(queries):
+    lines = [json.loads(line) for line in output.splitlines()]
+    if lines and "missing" in lines[0]:
+        raise MissingExtra(f"OpenMLDB's compiler ({lines[0]['missing']})", "openmldb")
+    yield from lines
+    if len(lines) < len(queries):
         if end is None:
             raise CompilerError(f"OpenMLDB's compiler gave no answer within {timeout_s:g} s.")
         how = f"signal {-end}" if end < 0 else f"exit code {end}"

@@ -6,9 +6,12 @@ The native library writes to standard output as it likes, so answers go to a cop
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.util
 import json
 import os
 import sys
+from types import ModuleType
 from typing import Any, TextIO
 
 
@@ -32,12 +35,22 @@ def _say(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.flush()  # the next query may crash the process
 
 
+def _native() -> Any:
+    """The wheel's native module, without the rest of its package (SQLAlchemy, IPython), which takes longer than compiling a query."""
+    spec = importlib.util.find_spec("openmldb")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ImportError("No module named 'openmldb'")
+    package = ModuleType("openmldb")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["openmldb"] = package
+    return importlib.import_module("openmldb.native.sql_router_sdk")
+
+
 class _Compiler:
     """OpenMLDB's compiler over a catalog of tables."""
 
     def __init__(self, database: str, tables: dict[str, list[tuple[str, str]]]):
-        from openmldb.native import sql_router_sdk as sdk
-
+        sdk = _native()
         self._sdk, self._database = sdk, database
         self._types = {
             "bool": sdk.kTypeBool,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jdrec.errors import CheckError, ConfigErrors, ExpressionError, JdrecError, nearest
 from jdrec.features import expression as ast
 from jdrec.features import functions
-from jdrec.features.columns import check_key, check_time, column_type
+from jdrec.features.columns import check_key, check_time
 from jdrec.features.frames import milliseconds
 from jdrec.features.infer import Inference
 from jdrec.features.lexer import fail
@@ -88,8 +88,10 @@ class _Resolver:
             with self.collect():
                 placed.append(self.resolve_feature(name, feature))
         self.stop_on_errors()
-        blocks = self.make_blocks(placed)
-        self.check_aliases(blocks)
+        blocks: tuple[Block, ...] = ()
+        with self.collect():
+            blocks = self.make_blocks(placed)
+            self.check_aliases(blocks)
         self.stop_on_errors()
         return FeatureSet(
             database=self.dataset.database,
@@ -136,7 +138,7 @@ class _Resolver:
         request = self.config.request
         self.request = self.table(request.table, "features.request.table")
         with self.collect():
-            column_type(self.request, request.key, "features.request.key")
+            check_key(self.request, request.key, self.request, request.key, "features.request.key")
         with self.collect():
             check_time(request.table, self.request.columns, request.time, "features.request.time")
         self.request = self.tables[request.table] = replace(self.request, time=request.time)
@@ -300,7 +302,7 @@ class _Resolver:
         if keys is None:
             return [f"{self.config.request.key}_{n}" for n in range(1, count + 1)]
         if len(keys) != count:
-            message = f"the query has {count} sub-queries, each with a key column, but {len(keys)} names are given."
+            message = f"it takes one name for each of the query's {count} key columns, not {len(keys)}."
             raise CheckError(message, where="features.query.keys", hint="Leave keys out to have them named.")
         for key in keys:
             self.check_name(key, "a key's name", "features.query.keys")
