@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +19,47 @@ log = logging.getLogger(__name__)
 
 
 def run_with_hydra() -> None:
-    """Reads the command line, composes, and runs the task once, or many times under -m."""
+    """Reads the command line, composes, and runs the task once, or many times under -m.
+
+    Raises:
+        JdrecError: the job failed, or, after all the others have ended, some job of a multirun.
+    """
     import hydra
     from hydra.core.config_store import ConfigStore
 
+    if not any(argument.startswith("-") or "hydra.mode" in argument for argument in sys.argv[1:]):
+        sys.argv.append("--run")  # otherwise Hydra composes everything twice, the first time only to find its mode
+    failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(_job)()
+    job = partial(_job, failures=failures)
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    if failures:
+        raise failures[0]
 
 
-def _job(composed: Any) -> float | None:
+def _job(composed: Any, failures: list[JdrecError]) -> float | None:
+    """One job. Its failure is kept rather than raised: Hydra would print its own words, and the other jobs of a sweep go on."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
     from jdrec import pipeline
 
     runtime = HydraConfig.get()
-    overrides = list(runtime.overrides.task)
+    folder, overrides = Path(runtime.runtime.output_dir), list(runtime.overrides.task)
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
-        return pipeline.run(config, Path(runtime.runtime.output_dir), overrides)
+        return pipeline.run(config, folder, overrides)
     except JdrecError as error:
-        log.debug("stopped: %s", error)
-        raise
+        failure = error
     except Exception as error:
         log.debug("internal error", exc_info=True)  # the log file takes debug records, the terminal does not
-        raise InternalError(error, Path(runtime.runtime.output_dir) / "jdrec.log") from error
+        failure = InternalError(error, folder / "jdrec.log")
+    log.debug("stopped: %s", failure)
+    if runtime.mode == RunMode.MULTIRUN:
+        log.error("job %s failed: %s", runtime.job.num, failure)
+        failure = JdrecError(f"job {runtime.job.num} of the sweep failed; its log is {folder / 'jdrec.log'}.")
+    failures.append(failure)
+    return math.nan
 
 
 class InternalError(JdrecError):
