@@ -56,7 +56,7 @@ def ask(url: str, body: bytes, *, timeout_s: float) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=timeout_s) as answer:
-            return json.load(answer)
+            return _checked(answer.read(), url)
     except urllib.error.HTTPError as error:
         raise _refusal(error) from None
     except OSError as error:
@@ -66,6 +66,16 @@ def ask(url: str, body: bytes, *, timeout_s: float) -> dict[str, Any]:
             where="serving.port",
             hint="Start it: python -m jdrec task=serve run=DIR, with the configuration of that run.",
         ) from None
+
+
+def _checked(content: bytes, url: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+        if all("score" in prediction and "features" in prediction for prediction in answer["predictions"]):
+            return answer
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ServingError(f"What answers at {url} is not a prediction service: {content[:200]!r}.", where="serving.port")
 
 
 def _refusal(error: urllib.error.HTTPError) -> ServingError:

@@ -78,8 +78,11 @@ def _started(config: Config, run: Path, feature_set: FeatureSet) -> Iterator[tup
     require_same_features(version, feature_set)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(serving.host, serving.port))
-        source = _open_source(config, run, feature_set)
-        url = serving.triton.url or stack.enter_context(Supervisor(_triton(config, run))).server.url
+        supervisor = None if serving.triton.url else stack.enter_context(Supervisor(_triton(config, run)))
+        source = _open_source(config, run, feature_set)  # while Triton starts
+        if supervisor:
+            supervisor.wait_until_ready()
+        url = supervisor.server.url if supervisor else str(serving.triton.url)
         triton = TritonClient(url, model=serving.triton.model, version=serving.triton.version, timeout_s=serving.timeout_s)
         service = Service(feature_set, Encoder.load(version / "encoder.json"), source, triton, serving)
         yield _server(service, serving.timeout_s), listener, url

@@ -16,7 +16,7 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class Supervisor:
-    """Runs `server` in a thread of its own, as a context manager: ready on entry, gone on exit.
+    """Runs `server` in a thread of its own, as a context manager: it starts on entry and is gone on exit.
 
     The thread lives as long as the server, which the kernel ends together with the thread that started it.
     """
@@ -30,20 +30,15 @@ class Supervisor:
 
     def __enter__(self) -> Supervisor:
         self._thread.start()
-        try:
-            self._settled.wait()
-        except BaseException:  # Ctrl-C while it starts
-            self._end()
-            raise
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._end()
+    def wait_until_ready(self) -> None:
+        """Waits for the first start; what kept it from starting is raised here."""
+        self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
 
-    def _end(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self.server.cancel()
         self._thread.join()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -136,7 +137,7 @@ class TritonServer:
         self.repository, self.model, self.version = repository.resolve(), model, version
         self.port, self.log_file, self.timeout_s = port, log_file, timeout_s
         self.process: subprocess.Popen[bytes] | None = None
-        self._backends: tempfile.TemporaryDirectory[str] | None = None
+        self._work: tempfile.TemporaryDirectory[str] | None = None
         self._shared_memory = ""
         self._cancelled = threading.Event()
 
@@ -176,14 +177,16 @@ class TritonServer:
         environment = _environment(server)
         self.port = self.port or free_port()
         require_free_port(self.port, "serving.triton.http_port")
-        if self._backends is None:
-            self._backends = tempfile.TemporaryDirectory(prefix="jdrec-triton-")
-            _build_backends(server, Path(self._backends.name))
+        if self._work is None:
+            self._work = tempfile.TemporaryDirectory(prefix="jdrec-triton-", dir=_plain_temporary_folder())
+            _build_backends(server, Path(self._work.name) / "backends")
+            # The Python backend starts its stub by a command line, in which a path with a space falls apart.
+            (Path(self._work.name) / "models").symlink_to(self.repository)
         self._shared_memory = f"jdrec_triton_{os.getpid()}_{self.port}_"
         command = [
             str(server / "bin" / "tritonserver"),
-            *("--model-repository", str(self.repository)),
-            *("--backend-directory", self._backends.name),
+            *("--model-repository", f"{self._work.name}/models"),
+            *("--backend-directory", f"{self._work.name}/backends"),
             *("--backend-config", f"python,shm-region-prefix-name={self._shared_memory}"),
             *("--http-address", "127.0.0.1", "--http-port", str(self.port)),
             *("--allow-grpc", "false", "--allow-metrics", "false"),
@@ -249,9 +252,9 @@ class TritonServer:
             for region in _SHARED_MEMORY.glob(f"{self._shared_memory}*"):
                 with suppress(OSError):
                     region.unlink()
-        if self._backends is not None:
-            self._backends.cleanup()
-            self._backends = None
+        if self._work is not None:
+            self._work.cleanup()
+            self._work = None
 
     def _log_tail(self) -> str:
         with suppress(OSError):
@@ -260,6 +263,12 @@ class TritonServer:
             shown = [line for line in lines[-_LOG_LINES:] if line not in problems[-_LOG_LINES:]]
             return "\n  " + "\n  ".join([*problems[-_LOG_LINES:], *shown]) + f"\n  (all of it: {self.log_file})"
         return ""
+
+
+def _plain_temporary_folder() -> str:
+    """A folder for temporary files whose path has no character that a shell would take for its own."""
+    folder = tempfile.gettempdir()
+    return folder if re.fullmatch(r"[\w./-]+", folder, re.ASCII) else "/tmp"
 
 
 def free_port() -> int:

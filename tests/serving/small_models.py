@@ -75,3 +75,11 @@ def encoder(feature_set: FeatureSet) -> Encoder:
         for f in feature_set.fields
     )
     return Encoder(fields, "canonical", 10, feature_set.timezone, "label", "label", {})
+
+
+def serving_configuration(apiserver: str, port: int = 0, **triton) -> Config:
+    """A configuration that serves on free ports and gets its features from an APIServer."""
+    config = configuration(http_port=0, start_timeout_s=30.0, **triton)
+    serving = msgspec.structs.replace(config.serving, port=port, features="openmldb")
+    openmldb = msgspec.structs.replace(config.openmldb, endpoint=apiserver)
+    return msgspec.structs.replace(config, serving=serving, openmldb=openmldb)

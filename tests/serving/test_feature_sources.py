@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from api_server import ApiServer, ok, refused
-from small_definitions import COLUMNS, ROW, every_type
 
 from jdrec.serving.failures import Unavailable
 from jdrec.serving.features import OpenMLDBSource
 from jdrec.serving.rows import RowReader
 from jdrec.serving.triton import free_port
+from tests.serving.api_server import ApiServer, ok, refused
+from tests.serving.small_definitions import COLUMNS, ROW, every_type
 
 pytest.importorskip("httpx", reason="needs the serving extra")
 

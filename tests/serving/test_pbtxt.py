@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_definitions import with_fields
 
 from jdrec.config import DynamicBatchingConfig, TritonConfig
 from jdrec.errors import ConfigError
 from jdrec.serving.pbtxt import quote, render
+from tests.serving.small_definitions import with_fields
 
 ONEFLOW = TritonConfig(backend="oneflow", instance_kind="KIND_GPU", gpus=[0])
 TUTORIAL = {

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_definitions import every_type, with_fields
-from small_models import configuration, export_run, random_ids, run_folder
 
 from jdrec.errors import ServingError, StageError
 from jdrec.serving import bundle
 from jdrec.serving.repository import container_command, require_same_features, version_folder
 from jdrec.training.scoring import Scorer
+from tests.serving.small_definitions import every_type, with_fields
+from tests.serving.small_models import configuration, export_run, random_ids, run_folder
 
 
 def files(folder: Path) -> set[str]:

@@ -9,10 +9,10 @@ import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from small_definitions import COLUMNS, ROW, every_type
 
 from jdrec.serving.failures import InvalidRequest
 from jdrec.serving.rows import RowReader
+from tests.serving.small_definitions import COLUMNS, ROW, every_type
 
 READER = RowReader(every_type(), max_rows=3)
 

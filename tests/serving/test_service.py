@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from service_parts import Answer, PlainColumns, call, running
-from small_definitions import COLUMNS, ROW, every_type, with_fields
-from small_models import configuration, encoder, export_run, run_folder
 
 from jdrec.config import ServingConfig, TritonConfig
 from jdrec.errors import ConfigError
@@ -25,6 +22,9 @@ from jdrec.serving.rows import RowReader
 from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer, free_port
 from jdrec.training.scoring import Scorer
+from tests.serving.service_parts import Answer, PlainColumns, call, running
+from tests.serving.small_definitions import COLUMNS, ROW, every_type, with_fields
+from tests.serving.small_models import configuration, encoder, export_run, run_folder
 
 pytestmark = pytest.mark.triton
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_definitions import with_fields
-from small_models import configuration, export_run, random_ids, run_folder
 
 from jdrec.errors import MissingExtra, ServingError
 from jdrec.serving import triton
 from jdrec.serving.supervisor import Supervisor
 from jdrec.serving.triton import TritonServer, free_port
 from jdrec.training.scoring import Scorer
+from tests.serving.small_definitions import with_fields
+from tests.serving.small_models import configuration, export_run, random_ids, run_folder
 
 pytestmark = pytest.mark.triton
 
@@ -118,6 +118,7 @@ def test_it_ends_with_the_process_that_started_it(run, end):
 
 def test_the_supervisor_brings_it_back(run):
     with Supervisor(server_of(run)) as supervisor:
+        supervisor.wait_until_ready()
         server, ids = supervisor.server, random_ids(3, 5)
         expected, first = scores(server, ids), server.process.pid
         os.killpg(first, signal.SIGKILL)
