@@ -4,6 +4,7 @@ select * from
 (
 select
     `reqId` as reqId_1,
+    `eventTime` as request_time,
     `sku_id` as sku,
     dayofweek(`eventTime`) as weekday,
     case when dayofweek(`eventTime`) between 2 and 6 then 1 else 0 end as is_weekday,
