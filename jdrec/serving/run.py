@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jdrec.errors import MissingExtra, ServingError
 from jdrec.serving import client
 from jdrec.serving.features import EmbeddedSource, FeatureSource, OpenMLDBSource
@@ -52,11 +54,13 @@ def serve(config: Config, run: Path, feature_set: FeatureSet) -> None:
 
 
 def demo(config: Config, run: Path, feature_set: FeatureSet) -> str:
-    """Starts everything, asks for one prediction of the run's example request, and stops everything.
+    """Starts everything on free ports, asks for one prediction of the run's example request, and stops everything.
 
     Returns:
         The answer as text, as task=predict prints it.
     """
+    triton = msgspec.structs.replace(config.serving.triton, http_port=0)
+    config = msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, port=0, triton=triton))
     with _sigterm_as_interrupt(), _started(config, run, feature_set) as (server, listener, _):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from jdrec.errors import ConfigError, MissingExtra
+from jdrec.errors import ConfigError, DataError, MissingExtra
 from jdrec.serving.failures import InvalidRequest, Unavailable
 from jdrec.serving.features import FeatureSource
 from jdrec.serving.inference import TritonClient
@@ -98,7 +98,10 @@ class Service:
         with stage("parse"):
             rows = self._reader.read(body)
         with stage("features"):
-            batch = await self.source.compute(rows)
+            try:
+                batch = await self.source.compute(rows)
+            except DataError as error:
+                raise InvalidRequest(error.message, status=422, kind="invalid_row") from None
         with stage("encode"):
             ids = self.encoder.encode(batch)
         with stage("infer"):
@@ -144,7 +147,7 @@ class Service:
         try:
             await self.source.store(rows)
             return True
-        except Unavailable as error:  # the score stands; what is lost is the history
+        except (Unavailable, DataError) as error:  # the score stands; what is lost is the history
             log.warning("requests were scored but not stored: %s", error)
             self.metrics.errors.labels("not_stored").inc()
             return False
