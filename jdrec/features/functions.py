@@ -26,7 +26,8 @@ class Argument:
     """What may stand in one place of a call.
 
     constant: an integer literal of at least `least` and at most `most`.
-    star: `*` (every row) is allowed. row: evaluated for each row of the window, where `at` is allowed.
+    star: `*` (every row) is allowed. column: a bare column, no expression.
+    row: evaluated for each row of the window, where `at` is allowed.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Argument:
     least: int = 0
     most: int | None = None
     star: bool = False
+    column: bool = False
     row: bool = False
 
 
@@ -148,7 +150,7 @@ _TABLE = (
     _aggregate("max", Argument("x", ORDERED), result=_same, nulls=_SKIPS, doc="Largest value; strings compare by bytes."),
     _aggregate(
         "at",
-        Argument("x", ANY),
+        Argument("x", ANY, column=True),
         Argument("n", (T.INT,), constant=True),
         result=_same,
         nulls="NULL values count as rows; NULL if there are fewer than n rows before the current one.",
@@ -157,7 +159,7 @@ _TABLE = (
     ),
     _aggregate(
         "first_value",
-        Argument("x", ANY),
+        Argument("x", ANY, column=True),
         result=_same,
         nulls="NULL values are not skipped; an empty window gives NULL.",
         doc="The value of the oldest row in the frame.",

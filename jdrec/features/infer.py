@@ -169,6 +169,8 @@ class Inference:
             self._check_place(function, node)
         if len(node.args) != len(function.args):
             raise fail(f"{function.signature} takes {_count(len(function.args))}, found {len(node.args)}.", node.start)
+        if function.is_aggregate and not any(isinstance(part, ast.Column | ast.Star) for part in ast.walk(node)):
+            raise fail(f"{node.name} has nothing to run over: name a column, or write count(*).", node.start)
         outer = self._aggregate, self._row
         types: list[Type] = []
         for rule, arg in zip(function.args, node.args, strict=True):
@@ -199,6 +201,8 @@ class Inference:
                 most = f" and at most {rule.most}" if rule.most is not None else ""
                 raise fail(f"{rule.name} of {function.signature} is at least {rule.least}{most}.", arg.start)
             return arg.type
+        if rule.column and not isinstance(arg, ast.Column):
+            raise fail(f"{rule.name} of {function.signature} is a column, no expression.", arg.start)
         type_ = self.type_of(arg)
         if type_ is None and function.name in ("isnull", "if_null"):
             return None

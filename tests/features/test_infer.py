@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 
 import pytest
 
@@ -14,6 +15,7 @@ from jdrec.features.functions import FUNCTIONS
 from jdrec.features.infer import Inference
 from jdrec.features.resolve import resolve
 from jdrec.features.types import SqlType
+from tests.features.random_expressions import expression
 from tests.features.small import ALL_TYPES
 
 COLUMNS = {f"c_{name}": SqlType(name) for name in ALL_TYPES}
@@ -82,6 +84,9 @@ def test_types(text: str, expected: str | None) -> None:
         ("topn_frequency(c_int, 0)", 23, "n of topn_frequency(x, n) is at least 1 and at most 1024."),
         ("at(c_int, -1)", 11, "n of at(x, n) is a whole number, written out."),
         ("lag(c_int, c_int)", 12, "n of at(x, n) is a whole number, written out."),
+        ("first_value(c_int + 1)", 13, "x of first_value(x) is a column, no expression."),
+        ("lag(hour(c_timestamp), 1)", 5, "x of at(x, n) is a column, no expression."),
+        ("sum(1)", 1, "sum has nothing to run over: name a column, or write count(*)."),
         ("sum(*)", 5, "'*' stands for all rows in count(*) and count_where(*, condition) only."),
         ("sum(max(c_int))", 5, "max cannot stand inside sum."),
         ("sum(at(c_int, 1))", 5, "at cannot stand inside sum."),
@@ -154,12 +159,14 @@ def all_types(features: dict[str, dict[str, str]]) -> Config:
 @pytest.mark.compiler
 def test_accepted_expressions_have_the_compilers_type() -> None:
     features: dict[str, dict[str, str]] = {}
-    for text in candidates():
+    random = Random(2016)
+    nested = [expression(random, 4) for _ in range(300)]
+    for text in candidates() + nested:
         if accepted(text, windowed=False):
             features[f"f{len(features)}"] = {"expr": text}
         elif accepted(text, windowed=True):
             features[f"f{len(features)}"] = {"expr": text, "over": "w"}
-    assert len(features) > 500
+    assert len(features) > 700
     feature_set = resolve(all_types(features))
     compiled = compiler.check(feature_set)  # raises where a type differs
     assert len(compiled.columns) == len(features) + 1
