@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
+_FEW = 64  # rows up to which values one by one are faster than Arrow's calls
 Scheme = Literal["canonical", "tutorial"]
 
 
@@ -130,7 +131,10 @@ class Encoder:
                 raise DataError(f"the column of feature {field.name!r} is missing.")
 
         def one(index: int) -> np.ndarray:
-            return self.codecs[index].column(one_array(batch.column(self.fields[index].name)))
+            column, codec = batch.column(self.fields[index].name), self.codecs[index]
+            if batch.num_rows <= _FEW:
+                return np.array([codec.value(value) for value in column.to_pylist()], np.int64)
+            return codec.column(one_array(column))
 
         indexes = range(len(self.fields))
         return list(pool.map(one, indexes)) if pool else [one(index) for index in indexes]
@@ -194,7 +198,7 @@ class Encoder:
             if content.pop("format", None) != FORMAT:
                 raise ValueError("another format version")
             return msgspec.convert(content, cls)
-        except (ValueError, AttributeError, msgspec.ValidationError) as error:
+        except (ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
             raise StageError(f"this is no encoder of this version ({error}).", hint="Run task=preprocess again.") from None
 
     @classmethod

@@ -17,8 +17,8 @@ ColumnType = Literal["int64", "uint64", "integers with gaps", "float64", "bool",
 
 # read_csv's default na_values
 MISSING = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN"]
-    + ["None", "n/a", "nan", "null"]
+    {"", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "None", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A"}
+    | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?)([0-9]+))?")
@@ -41,6 +41,8 @@ class TypeGuess:
     def update(self, texts: Iterable[str]) -> None:
         """Looks at more values; repeated ones may be left out, but the order of first appearance matters."""
         for text in texts:
+            if self.settled:
+                return
             if text in MISSING:
                 self.missing = True
                 continue
@@ -64,6 +66,11 @@ class TypeGuess:
                 self.uint_stop = self.uint_stop or "text"
             elif self.uint_stop is None:
                 self.above_int64 |= value >= 1 << 63
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that follows can change the type: some value is plain text."""
+        return self.int_stop == self.uint_stop == "text" and not self.floats and not self.booleans
 
     def type(self) -> ColumnType:
         """The type of the column so far."""

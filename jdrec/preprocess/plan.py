@@ -62,8 +62,7 @@ def make_plan(feature_set: FeatureSet, config: PreprocessConfig) -> Plan:
     if twice:
         raise ConfigError(f"two columns of the samples would be named {twice[0]!r}.", where="preprocess.keep")
     fields = tuple(
-        Field(feature.name, column, feature.type, encoding)
-        for feature, column, encoding in zip(features, columns, encodings, strict=True)
+        Field(feature.name, column, feature.type, encoding) for feature, column, encoding in zip(features, columns, encodings, strict=True)
     )
     return Plan(label, label_column, fields, features, keep, _time(feature_set, config))
 

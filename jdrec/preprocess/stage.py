@@ -16,7 +16,7 @@ import numpy as np
 
 from jdrec.config import PreprocessConfig
 from jdrec.errors import DataError, StageError
-from jdrec.features.spec import Encoding, FeatureSet
+from jdrec.features.spec import Encoding, Feature, FeatureSet
 from jdrec.preprocess import info, statistics, values
 from jdrec.preprocess.arrow import from_mask, null_mask, numbers, one_array
 from jdrec.preprocess.encoder import Encoder
@@ -213,28 +213,29 @@ class _Collector:
 
         def one(index: int) -> tuple[FieldInfo, list[Warning_]]:
             field, feature = self.encoder.fields[index], self.plan.features[index]
-            ids, raw = np.concatenate(self.sample_ids[index]), pa.concat_arrays(self.sample_values[index])
+            raw = pa.concat_arrays(self.sample_values[index])
+            groups = statistics.Groups.of(np.concatenate(self.sample_ids[index]))
             found = FieldInfo(self.distinct[index].count, self.nulls[index])
             doubles = known_doubles(raw, field) if field.type.is_number else None
             if doubles is not None:
                 found.train = statistics.number_statistics(doubles, fitter.moments[field.name])
             if field.encoding is not Encoding.NUMERIC and found.distinct < statistics.UNIQUE_SHARE * self.rows:
-                found.train["frequent"] = statistics.frequent_values(ids, raw)
-            return found, self._warnings(feature.path, field.encoding, found.distinct, statistics.label_like(ids, doubles, labels))
+                found.train["frequent"] = statistics.frequent_values(groups, raw)
+            return found, self._warnings(feature, field.encoding, found.distinct, statistics.label_like(groups, doubles, labels))
 
         results = list(pool.map(one, range(len(self.encoder.fields))))
         fields = {field.name: found for field, (found, _) in zip(self.encoder.fields, results, strict=True)}
         return fields, [warning for _, warnings in results for warning in warnings]
 
-    def _warnings(self, where: str, encoding: Encoding, distinct: int, giveaway: str | None) -> list[Warning_]:
-        result = []
+    def _warnings(self, feature: Feature, encoding: Encoding, distinct: int, giveaway: str | None) -> list[Warning_]:
+        messages = []
         if distinct == 1:
-            result.append(Warning_(where, "has one value in all rows and teaches nothing."))
+            messages.append("has one value in all rows and teaches nothing.")
         elif encoding is Encoding.HASH and distinct > statistics.UNIQUE_SHARE * self.rows:
-            result.append(Warning_(where, f"has {distinct:,} values in {self.rows:,} rows; an id of the row cannot generalise."))
+            messages.append(f"has {distinct:,} values in {self.rows:,} rows; an id of the row cannot generalise.")
         if giveaway:
-            result.append(Warning_(where, giveaway))
-        return result
+            messages.append(giveaway)
+        return [Warning_(feature.path, f"{feature.name!r} {message}") for message in messages]
 
 
 def _split_warnings(rows: Rows) -> list[Warning_]:

@@ -58,6 +58,8 @@ class ColumnTypeFitter:
         self.guess = TypeGuess()
 
     def update(self, array: pa.Array) -> None:
+        if self.guess.settled:
+            return
         array = values.column(array, self.sql_type, self.name)
         texts, _ = _texts(array, self.sql_type, self.zone)
         self.guess.update(texts)
@@ -68,7 +70,7 @@ class ColumnTypeFitter:
         return self.guess.type()
 
 
-def _texts(array: pa.Array, sql_type: SqlType, zone: ZoneInfo) -> tuple[list[str], np.ndarray]:
+def _texts(array: pa.Array, sql_type: SqlType, zone: ZoneInfo) -> tuple[Iterator[str], np.ndarray]:
     """(CSV texts of the distinct values in order of first appearance, code of each row); a NULL row's code is the number of texts."""
     nulls = null_mask(array)
     if sql_type in (SqlType.TIMESTAMP, SqlType.DATE, SqlType.BOOL):
@@ -77,8 +79,4 @@ def _texts(array: pa.Array, sql_type: SqlType, zone: ZoneInfo) -> tuple[list[str
     codes = numbers(encoded.indices).astype(np.int64)
     if nulls is not None:
         codes[nulls] = len(encoded.dictionary)
-    return list(_csv_texts(encoded.dictionary, sql_type, zone)), codes
-
-
-def _csv_texts(distinct: pa.Array, sql_type: SqlType, zone: ZoneInfo) -> Iterator[str]:
-    return (csv_text(value, sql_type, zone) for value in distinct.to_pylist())
+    return (csv_text(value, sql_type, zone) for value in encoded.dictionary.to_pylist()), codes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from jdrec.preprocess.arrow import from_numbers, null_mask, numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_INTEGER_BITS = {SqlType.SMALLINT: 16, SqlType.INT: 32, SqlType.BIGINT: 64}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _EPOCH_DAY = dt.date(1970, 1, 1)
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -86,17 +86,7 @@ def scalar(value: Any, sql_type: SqlType, name: str) -> int | float | str | None
     if value is None:
         return None
     try:
-        if sql_type is SqlType.STRING:
-            return _text(value)
-        if sql_type.is_float:
-            return _number(value, sql_type)
-        if sql_type is SqlType.TIMESTAMP:
-            return _milliseconds(value)
-        if sql_type is SqlType.DATE:
-            return _days(value)
-        if sql_type is SqlType.BOOL:
-            return _truth(value)
-        return _integer(value, _INTEGER_BITS[sql_type])
+        return _CONVERT[sql_type](value)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{value!r} is no {sql_type.value}, which {name!r} is declared to be.") from None
 
@@ -109,16 +99,18 @@ def _text(value: Any) -> str:
     raise TypeError
 
 
-def _number(value: Any, sql_type: SqlType) -> float:
+def _double(value: Any) -> float:
     if isinstance(value, str) and "_" in value:
         raise ValueError
-    result = float(value)
-    if sql_type is SqlType.FLOAT:
-        try:
-            result = _FLOAT.unpack(_FLOAT.pack(result))[0]
-        except OverflowError:
-            result = math.copysign(math.inf, result)
-    return result
+    return float(value)
+
+
+def _single(value: Any) -> float:
+    result = _double(value)
+    try:
+        return _FLOAT.unpack(_FLOAT.pack(result))[0]
+    except OverflowError:
+        return math.copysign(math.inf, result)
 
 
 def _integer(value: Any, bits: int) -> int:
@@ -160,3 +152,16 @@ def _days(value: Any) -> int:
     if isinstance(value, dt.date):
         return (value - _EPOCH_DAY).days
     raise TypeError
+
+
+_CONVERT: dict[SqlType, Callable[[Any], int | float | str]] = {
+    SqlType.BOOL: _truth,
+    SqlType.SMALLINT: lambda value: _integer(value, 16),
+    SqlType.INT: lambda value: _integer(value, 32),
+    SqlType.BIGINT: lambda value: _integer(value, 64),
+    SqlType.FLOAT: _single,
+    SqlType.DOUBLE: _double,
+    SqlType.STRING: _text,
+    SqlType.DATE: _days,
+    SqlType.TIMESTAMP: _milliseconds,
+}
