@@ -42,12 +42,12 @@ def run(config: Config, feature_set: FeatureSet, folder: Path, progress: Progres
     from jdrec.features.sql import render
 
     openmldb.require_version(config)
-    options = once_options(config, feature_set)
+    long_windows = long_window_options(config, feature_set)
     connect = settings(config.openmldb.cluster)
     scripts = render(feature_set, config, folder)
     compiler.check(feature_set)
     with Session(connect) as session:
-        plan = make_plan(session, feature_set, scripts["deploy.sql"])
+        plan = make_plan(session, feature_set, scripts["deploy.sql"], long_windows)
         print(plan.report())
         for note in notes(config, plan):
             print(note)
@@ -56,16 +56,16 @@ def run(config: Config, feature_set: FeatureSet, folder: Path, progress: Progres
             return
         if plan.state == "changed" and not config.deploy.replace:
             raise StageError(f"deployment {plan.wanted.name} has changed.", where="deploy.replace", hint=_replace_hint(plan))
-        apply(session, plan, scripts, feature_set, config, options, progress)
+        apply(session, plan, scripts, feature_set, config, progress)
 
 
-def make_plan(session: Session, feature_set: FeatureSet, script: str) -> Plan:
-    """Compares deploy.sql with what is deployed; a database that does not exist yet has nothing deployed."""
+def make_plan(session: Session, feature_set: FeatureSet, script: str, options: dict[str, str]) -> Plan:
+    """Compares deploy.sql, with `options` added, with what is deployed; a database that does not exist yet has nothing deployed."""
     from jdrec.engines.openmldb import deployment, tables
     from jdrec.engines.openmldb import statements as sql
     from jdrec.features import quoting
 
-    statement = next(statement for statement in sql.split(script) if sql.is_a(statement, "deploy"))
+    statement = sql.with_options(next(statement for statement in sql.split(script) if sql.is_a(statement, "deploy")), options)
     if not tables.exist(session, feature_set.database):
         return deployment.Plan(feature_set.database, "new", deployment.parse(statement), None)
     session.execute(f"USE {quoting.bare(feature_set.database)}")
@@ -78,7 +78,6 @@ def apply(
     scripts: dict[str, str],
     feature_set: FeatureSet,
     config: Config,
-    options: dict[str, str | bool],
     progress: Progress,
 ) -> None:
     """Creates what tables are missing, deploys, and loads online data."""
@@ -89,7 +88,7 @@ def apply(
     openmldb.prepare(session, config)
     if plan.state != "unchanged" and config.openmldb.long_windows:
         _require_empty(session, feature_set)
-    deployment.deploy(session, jobs, plan, options)
+    deployment.deploy(session, jobs, plan, once_options(config))
     loaded = []
     if config.deploy.load != "none":
         loaded = tables.load_online(session, jobs, scripts["load_online_data.sql"], only_empty=config.deploy.load == "empty")
@@ -97,25 +96,24 @@ def apply(
     print(f"{plan.database}.{plan.wanted.name} {did}; {'loaded ' + ', '.join(loaded) if loaded else 'no table was loaded'}")
 
 
-def once_options(config: Config, feature_set: FeatureSet) -> dict[str, str | bool]:
-    """Options of DEPLOY that say how to carry it out.
+def once_options(config: Config) -> dict[str, str]:
+    """Options of DEPLOY that say how to carry it out."""
+    skip = {"SKIP_INDEX_CHECK": "true"} if config.openmldb.skip_index_check else {}
+    return {"SYNC": str(config.deploy.sync).lower(), **skip}
+
+
+def long_window_options(config: Config, feature_set: FeatureSet) -> dict[str, str]:
+    """The option LONG_WINDOWS, if openmldb.long_windows asks for it.
 
     Raises:
-        CheckError: long windows that OpenMLDB cannot deploy.
+        CheckError: OpenMLDB cannot deploy them.
     """
-    options: dict[str, str | bool] = {"SYNC": str(config.deploy.sync).lower()}
-    if config.openmldb.skip_index_check:
-        options["SKIP_INDEX_CHECK"] = "true"
-    if config.openmldb.long_windows:
-        options["LONG_WINDOWS"] = ",".join(f"{name}:{bucket}" for name, bucket in _long_windows(config, feature_set).items())
-    return options
-
-
-def _long_windows(config: Config, feature_set: FeatureSet) -> dict[str, str]:
     from jdrec.features.frames import milliseconds
 
-    where = "openmldb.long_windows"
-    for name, bucket in config.openmldb.long_windows.items():
+    where, wanted = "openmldb.long_windows", config.openmldb.long_windows
+    if not wanted:
+        return {}
+    for name, bucket in wanted.items():
         if name not in feature_set.windows:
             raise CheckError(f"there is no window {name!r}.", where=where, hint=nearest(name, feature_set.windows))
         if not bucket.isdigit():
@@ -125,7 +123,7 @@ def _long_windows(config: Config, feature_set: FeatureSet) -> dict[str, str]:
                 raise CheckError(f"{bucket!r} is not a bucket size such as 1d or 1000.", where=f"{where}.{name}") from None
     if len(feature_set.blocks) > 1 or feature_set.blocks[0].kind != "request" or feature_set.joins:
         raise CheckError("OpenMLDB has long windows only in queries over one table, without join or union.", where=where)
-    return config.openmldb.long_windows
+    return {"LONG_WINDOWS": ",".join(f"{name}:{bucket}" for name, bucket in wanted.items())}
 
 
 def _require_empty(session: Session, feature_set: FeatureSet) -> None:

@@ -138,13 +138,13 @@ def plan(session: Session, database: str, statement: str) -> Plan:
     return Plan(database, state, wanted, present, others)
 
 
-def deploy(session: Session, jobs: Jobs, plan: Plan, options: Mapping[str, str | bool]) -> None:
+def deploy(session: Session, jobs: Jobs, plan: Plan, options: Mapping[str, str]) -> None:
     """Deploys what is new or changed, and waits for the indexes that it needs.
 
     A changed deployment is dropped first. If the new one is then refused, the old one is deployed again.
 
     Args:
-        options: SYNC, SKIP_INDEX_CHECK, LONG_WINDOWS.
+        options: how to carry it out: SYNC, SKIP_INDEX_CHECK.
 
     Raises:
         ClusterError: the cluster refuses the statement, or its index job fails (`JobError`).
@@ -162,13 +162,13 @@ def deploy(session: Session, jobs: Jobs, plan: Plan, options: Mapping[str, str |
     except (LostConnection, JobTimeout):  # the new one may come yet
         raise
     except ClusterError as error:
-        raise type(error)(error.message, where=error.where, hint=_restore(session, plan.present)) from None
+        raise type(error)(error.message, where=error.where, hint=_restore(session, jobs, plan.present)) from None
 
 
-def _restore(session: Session, present: Deployment) -> str:
+def _restore(session: Session, jobs: Jobs, present: Deployment) -> str:
     """Deploys the old query again; what came of it, in words."""
     try:
-        session.execute(present.statement)
+        jobs.follow(session.execute(present.statement), f"restore {present.name}")
     except ClusterError as error:
         log.error("the old deployment, to be restored by hand:\n%s", present.statement)
         return f"\nThe old deployment {present.name} was dropped and could not be restored ({error.message}); its statement is in the log."

@@ -21,8 +21,19 @@ def at(second: int) -> datetime.datetime:
     return datetime.datetime(2016, 3, 31, 10, 0, second, tzinfo=UTC)
 
 
-def config(root: Path, **sections: dict[str, Any]) -> Config:
-    """Requests of users, and what users did: a window, a join, a label."""
+def config(root: Path, window: str = "1d", **sections: Any) -> Config:
+    """Requests of users, and what users did: a window over the events before a request, and a label.
+
+    Args:
+        window: how far back it reaches.
+        sections: parts of the configuration; `cluster` is openmldb.cluster, `windows` and `columns` replace those of the features.
+    """
+    windows = {"day": {"union": "event", "partition_by": "user", "range": window, "exclude": ["instances", "current_time"]}}
+    columns = {
+        "moment": {"expr": "ts"},
+        "events_1d": {"over": "day", "expr": "count(price)"},
+        "dearest_1d": {"over": "day", "expr": "max(price)"},
+    }
     values: dict[str, Any] = {
         "dataset": {
             "root": str(root),
@@ -39,13 +50,8 @@ def config(root: Path, **sections: dict[str, Any]) -> Config:
         "features": {
             "request": {"table": "request", "key": "id", "time": "ts"},
             "label": {"feature": "label"},
-            "windows": {"day": {"union": "event", "partition_by": "user", "range": "1d", "exclude": ["instances", "current_time"]}},
-            "features": {
-                "label": {"expr": "bought", "kind": "label"},
-                "moment": {"expr": "ts"},
-                "events_1d": {"over": "day", "expr": "count(price)"},
-                "dearest_1d": {"over": "day", "expr": "max(price)"},
-            },
+            "windows": sections.pop("windows", windows),
+            "features": {"label": {"expr": "bought", "kind": "label"}, **sections.pop("columns", columns)},
         },
         "openmldb": {
             "output": f"file://{root}/out",
@@ -75,7 +81,7 @@ def write_tables(root: Path) -> None:
     )
 
 
-def opened(root: Path, **sections: dict[str, Any]) -> tuple[Config, FeatureSet, TableSet]:
+def opened(root: Path, **sections: Any) -> tuple[Config, FeatureSet, TableSet]:
     write_tables(root)
     made = config(root, **sections)
     feature_set = resolve(made)

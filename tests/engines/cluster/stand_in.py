@@ -260,7 +260,7 @@ class Cluster:
             raise DatabaseError("Can not deploy in offline mode, please set @@SESSION.execute_mode='online'")
         if name in self.deployments:
             raise DatabaseError(f"ns create procedure failed: {name} already exists")
-        given = dict(re.findall(r"(\w+)='([^']*)'", options or ""))
+        given = {name: value for name, _, value in re.findall(r"""(\w+)=(['"])(.*?)\2""", options or "")}
         shown = ", ".join(f'{key.upper()}="{value}"' for key, value in given.items())
         filled = any(table.online_rows for table in self._tables(session).values())
         if filled and "LONG_WINDOWS" in given:
@@ -272,7 +272,7 @@ class Cluster:
         if not filled or given.get("SYNC", "true").lower() != "false":
             done()
             return None
-        end = self.failing.get("DEPLOY", ("FINISHED", None, ""))[0]
+        end = next((outcome[0] for part, outcome in self.failing.items() if part in query), "FINISHED")
         job = Job(len(self.jobs) + 1, "kDeployOP", ["Submitted", "RUNNING", end], done=done, component="NameServer")
         self.jobs[job.number] = job
         return ["job_id"], [(job.number,)]
