@@ -198,9 +198,12 @@ class OpenMLDBConfig(Section, frozen=True, kw_only=True):
     data_dir: Annotated[str | None, Meta(description="Folder of the tables as the cluster sees it; dataset.root by default.")] = None
     output: Annotated[str | None, Meta(description="Where the cluster's extract job writes; the run folder by default.")] = None
     range_bias: Annotated[
-        str | None, Meta(description="DEPLOY option RANGE_BIAS, e.g. 20d or inf: keep time ranges longer than the query needs.")
+        str | int | float | None,
+        Meta(description="DEPLOY option RANGE_BIAS, e.g. 20d, milliseconds or inf: keep rows for longer than the query needs."),
     ] = None
-    rows_bias: Annotated[str | None, Meta(description="DEPLOY option ROWS_BIAS, e.g. 1000 or inf.")] = None
+    rows_bias: Annotated[
+        str | int | float | None, Meta(description="DEPLOY option ROWS_BIAS, e.g. 1000 or inf: keep more rows than the query needs.")
+    ] = None
     indexes: Annotated[bool, Meta(description="Create tables with the indexes and TTLs that the query needs.")] = False
     skip_index_check: Annotated[bool, Meta(description="DEPLOY option SKIP_INDEX_CHECK: leave the indexes of the tables as they are.")] = (
         False

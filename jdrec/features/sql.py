@@ -80,13 +80,13 @@ def deploy_options(openmldb: OpenMLDBConfig) -> dict[str, str]:
         ConfigError: a bias is not what OpenMLDB reads, or its version has none.
     """
     options = {}
-    for key, value, form in (
+    for key, written, form in (
         ("range_bias", openmldb.range_bias, "a duration such as 20d, or inf"),
         ("rows_bias", openmldb.rows_bias, "a number of rows, or inf"),
     ):
-        if value is None:
+        if written is None:
             continue
-        where = f"openmldb.{key}"
+        where, value = f"openmldb.{key}", str(written)  # the command line reads inf and 1000 as numbers
         if openmldb.version == "0.6":
             raise ConfigError("DEPLOY of OpenMLDB 0.6 has no such option.", where=where, hint="Leave it out, or use openmldb.version=0.9.")
         if value != "inf" and not (_is_duration(value) if key == "range_bias" else re.fullmatch(r"[0-9]+", value)):

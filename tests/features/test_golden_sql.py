@@ -1,4 +1,4 @@
-"""The SQL of the shipped feature sets, as files to read and review: tests/golden/<name>/. `pytest --update-golden` rewrites them."""
+"""The SQL of the shipped experiments, as files to read and review: tests/golden/<name>/. `pytest --update-golden` rewrites them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import re
 from collections.abc import Callable
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 
-from jdrec.config import Config
+from jdrec.composition import typed
+from jdrec.config import Config, defaults
 from jdrec.features import compiler
 from jdrec.features.resolve import resolve
 from jdrec.features.sql import FILES, render
+from jdrec.paths import CONF
 from tests.conftest import REPO
-from tests.features.small import shipped
 
-PLACES = {"data_dir": "/data/jd-recommendation", "output": "/data/out/1"}
-GOLDEN = {
-    "jd_tutorial_0.6": ("jd_tutorial", {"version": "0.6"}),
-    "jd_tutorial": ("jd_tutorial", {}),
-    "jd_tutorial_online": ("jd_tutorial", {"indexes": True, "range_bias": "20d", "rows_bias": "inf"}),
-    "jd_deepfm": ("jd_deepfm", {}),
+PLACES = ["dataset.root=/data/jd-recommendation", "openmldb.data_dir=/data/jd-recommendation", "openmldb.output=/data/out/1"]
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+VARIANTS = {
+    "jd_tutorial_0.6": ("jd_tutorial", ["openmldb.version=0.6"]),
+    "jd_tutorial_online": ("jd_tutorial", ["openmldb.indexes=true", "openmldb.range_bias=20d", "openmldb.rows_bias=inf"]),
 }
+GOLDEN: dict[str, tuple[str, list[str]]] = {**{name: (name, []) for name in EXPERIMENTS}, **VARIANTS}
 
 
 def config_of(name: str) -> Config:
-    features, openmldb = GOLDEN[name]
-    return shipped(features, openmldb={**PLACES, **openmldb})
+    """The configuration as the command line composes it."""
+    experiment, overrides = GOLDEN[name]
+    ConfigStore.instance().store(name="schema_defaults", node=defaults())
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return typed(compose("config", [f"+experiment={experiment}", *PLACES, *overrides]))
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -46,7 +52,7 @@ def test_options_change_nothing_else() -> None:
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("name", ["jd_tutorial", "jd_deepfm"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_golden_queries_compile_in_both_modes(name: str) -> None:
     feature_set = resolve(config_of(name))
     folder = REPO / "tests" / "golden" / name

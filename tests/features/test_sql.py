@@ -165,6 +165,7 @@ def test_what_is_no_name_is_never_written(name: str) -> None:
     [
         ({}, "DEPLOY demo"),
         ({"deployment": "buy", "range_bias": "inf"}, "DEPLOY buy OPTIONS(RANGE_BIAS='inf')"),
+        ({"range_bias": float("inf"), "rows_bias": 1000}, "DEPLOY demo OPTIONS(RANGE_BIAS='inf', ROWS_BIAS='1000')"),
         ({"range_bias": "20d", "rows_bias": "1000"}, "DEPLOY demo OPTIONS(RANGE_BIAS='20d', ROWS_BIAS='1000')"),
     ],
 )
@@ -176,6 +177,7 @@ def test_deploy_options(openmldb: dict[str, str], expected: str) -> None:
     ("openmldb", "message"),
     [
         ({"range_bias": "20 days"}, "openmldb.range_bias: '20 days' is not a duration such as 20d, or inf."),
+        ({"rows_bias": 1.5}, "openmldb.rows_bias: '1.5' is not a number of rows, or inf."),
         ({"rows_bias": "10d"}, "openmldb.rows_bias: '10d' is not a number of rows, or inf."),
         ({"rows_bias": "1'); drop"}, 'openmldb.rows_bias: "1\'); drop" is not a number of rows, or inf.'),
         (
