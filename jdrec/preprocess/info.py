@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from jdrec.preprocess.encoder import Encoder
 from jdrec.preprocess.splits import Rows, Split
-from jdrec.preprocess.statistics import Warning_
+from jdrec.preprocess.statistics import Finding
 
 FORMAT = 1
 
@@ -37,7 +37,7 @@ class PreprocessReport:
     splits: tuple[Split, ...]
     left_out: dict[str, int]
     table_sizes: tuple[int, ...]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[Finding, ...]
 
     def summary(self) -> str:
         """One line: the size of each split and its positive share."""
@@ -71,7 +71,7 @@ def iso(milliseconds: int, zone: str) -> str:
         return f"{milliseconds} ms"
 
 
-def info_json(encoder: Encoder, rows: Rows, fields: dict[str, FieldInfo], warnings: list[Warning_], split_by: str) -> str:
+def info_json(encoder: Encoder, rows: Rows, fields: dict[str, FieldInfo], warnings: list[Finding], split_by: str) -> str:
     """The text of data_info.json.
 
     Keys: rows, label (its column), label_feature, splits (rows, positives, time range), split (rule, boundaries), left_out, fields

@@ -1,6 +1,6 @@
 """The stage from features.parquet to samples: decide on rows, fit the encoder, write the splits; rows stream through in batches.
 
-Memory: 10 bytes a row (split, label, time), the distinct ids of each field, a sample of at most `SAMPLE` training rows, and some batches.
+Memory: 15 bytes a row (split, label, time; 30 while a split by time sorts), the distinct ids of each field, a sample of at most `SAMPLE` training rows, and some batches.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ import numpy as np
 
 from jdrec.config import PreprocessConfig
 from jdrec.errors import DataError, StageError
-from jdrec.features.spec import Encoding, Feature, FeatureSet
-from jdrec.preprocess import info, statistics, values
-from jdrec.preprocess.arrow import from_mask, null_mask, numbers, one_array
-from jdrec.preprocess.encoder import Encoder
-from jdrec.preprocess.fit import EncoderFitter, known_doubles
-from jdrec.preprocess.info import FieldInfo, PreprocessReport
+from jdrec.features.spec import FeatureSet
+from jdrec.preprocess import info, values
+from jdrec.preprocess.arrow import null_mask, numbers, one_array
+from jdrec.preprocess.collect import Collector
+from jdrec.preprocess.fit import EncoderFitter
+from jdrec.preprocess.info import PreprocessReport
 from jdrec.preprocess.plan import Plan, make_plan
-from jdrec.preprocess.splits import NO_TIME, SPLITS, TRAIN, Rows, assign, check_shares
-from jdrec.preprocess.statistics import Warning_
+from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign, check_shares
+from jdrec.preprocess.statistics import Finding
 from jdrec.preprocess.writer import SampleWriter, write_text
 from jdrec.progress import Progress, Task
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
 log = logging.getLogger(__name__)
@@ -73,21 +72,21 @@ def run(
     with ThreadPoolExecutor(threads) as pool, progress.task("preprocess", 2 * len(labels)) as task:
         fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
         encoder = fitter.finish()
-        collector = _Collector(encoder, plan, sum(split.rows for split in rows.splits))
+        collector = Collector(encoder, plan, sum(split.rows for split in rows.splits))
         with SampleWriter(out, encoder, plan, file.schema_arrow) as writer:
             for batch, split, chosen, label in _batches(file, plan.inputs, rows.split, sample, labels):
                 ids = encoder.columns(batch, pool)
                 collector.update(batch, ids, split, chosen, label, pool)
                 writer.write(batch, ids, split, label)
                 task.advance(batch.num_rows)
-            fields, warnings = collector.finish(fitter, pool)
-            if horizon is not None and observed_until_ms is None:
-                warnings.append(Warning_("features.label", "a horizon without observed_until leaves nothing out."))
-            warnings.extend(_split_warnings(rows))
-            sizes = [fields[field.name].distinct for field in encoder.fields]
-            write_text(out / "encoder.json", encoder.to_json())
-            write_text(out / "data_info.txt", info.info_text(rows, sizes))
-            write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
+        fields, warnings = collector.finish(fitter, pool)
+    if horizon is not None and observed_until_ms is None:
+        warnings.append(Finding("features.label", "a horizon without observed_until leaves nothing out."))
+    warnings.extend(_split_warnings(rows))
+    sizes = [fields[field.name].distinct for field in encoder.fields]
+    write_text(out / "encoder.json", encoder.to_json())
+    write_text(out / "data_info.txt", info.info_text(rows, sizes))
+    write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
     _log(rows, warnings, feature_set.timezone)
     return PreprocessReport(len(labels), rows.splits, rows.left_out, tuple(sizes), tuple(warnings))
 
@@ -163,93 +162,18 @@ def _fit(fitter: EncoderFitter, file: pq.ParquetFile, rows: Rows, sample: np.nda
     return fitter
 
 
-class _Collector:
-    """Gathers what `statistics` needs while batches pass; `rows` is the number of samples of all splits."""
-
-    def __init__(self, encoder: Encoder, plan: Plan, rows: int):
-        self.encoder, self.plan, self.rows = encoder, plan, rows
-        self.distinct = [statistics.DistinctCount() for _ in encoder.fields]
-        self.nulls = [dict.fromkeys(SPLITS, 0) for _ in encoder.fields]
-        self.sample_ids: list[list[np.ndarray]] = [[] for _ in encoder.fields]
-        self.sample_values: list[list[pa.Array]] = [[] for _ in encoder.fields]
-        self.sample_labels: list[np.ndarray] = []
-
-    def update(
-        self,
-        batch: pa.RecordBatch,
-        ids: list[np.ndarray],
-        split: np.ndarray,
-        chosen: np.ndarray,
-        labels: np.ndarray,
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        """Adds a batch; `chosen` marks the rows of the sample."""
-        used = split < len(SPLITS)
-        all_used, any_chosen, mask = bool(used.all()), bool(chosen.any()), from_mask(chosen)
-
-        def one(index: int) -> None:
-            field = self.encoder.fields[index]
-            array = one_array(batch.column(field.name))
-            seen = ids[index]
-            if field.encoding is Encoding.NUMERIC:  # ids merge NULL and the mean, so count the numbers themselves
-                seen = known_doubles(array, field).view(np.int64)
-            self.distinct[index].update(seen if all_used else seen[used])
-            nulls = null_mask(array)
-            if nulls is not None:
-                for code, name in enumerate(SPLITS):
-                    self.nulls[index][name] += int((nulls & (split == code)).sum())
-            if any_chosen:
-                self.sample_ids[index].append(ids[index][chosen])
-                self.sample_values[index].append(array.filter(mask))
-
-        list(pool.map(one, range(len(self.encoder.fields))))
-        self.sample_labels.append(labels[chosen])
-
-    def finish(self, fitter: EncoderFitter, pool: ThreadPoolExecutor) -> tuple[dict[str, FieldInfo], list[Warning_]]:
-        """What was seen of each field, and what to warn of."""
-        import pyarrow as pa
-
-        labels = np.concatenate(self.sample_labels)
-
-        def one(index: int) -> tuple[FieldInfo, list[Warning_]]:
-            field, feature = self.encoder.fields[index], self.plan.features[index]
-            raw = pa.concat_arrays(self.sample_values[index])
-            groups = statistics.Groups.of(np.concatenate(self.sample_ids[index]))
-            found = FieldInfo(self.distinct[index].count, self.nulls[index])
-            doubles = known_doubles(raw, field) if field.type.is_number else None
-            if doubles is not None:
-                found.train = statistics.number_statistics(doubles, fitter.moments[field.name])
-            if field.encoding is not Encoding.NUMERIC and found.distinct < statistics.UNIQUE_SHARE * self.rows:
-                found.train["frequent"] = statistics.frequent_values(groups, raw)
-            return found, self._warnings(feature, field.encoding, found.distinct, statistics.label_like(groups, doubles, labels))
-
-        results = list(pool.map(one, range(len(self.encoder.fields))))
-        fields = {field.name: found for field, (found, _) in zip(self.encoder.fields, results, strict=True)}
-        return fields, [warning for _, warnings in results for warning in warnings]
-
-    def _warnings(self, feature: Feature, encoding: Encoding, distinct: int, giveaway: str | None) -> list[Warning_]:
-        messages = []
-        if distinct == 1:
-            messages.append("has one value in all rows and teaches nothing.")
-        elif encoding is Encoding.HASH and distinct > statistics.UNIQUE_SHARE * self.rows:
-            messages.append(f"has {distinct:,} values in {self.rows:,} rows; an id of the row cannot generalise.")
-        if giveaway:
-            messages.append(giveaway)
-        return [Warning_(feature.path, f"{feature.name!r} {message}") for message in messages]
-
-
-def _split_warnings(rows: Rows) -> list[Warning_]:
+def _split_warnings(rows: Rows) -> list[Finding]:
     result = []
     for split in rows.splits:
         if not split.rows:
-            result.append(Warning_("preprocess.split", f"the {split.name} split is empty."))
+            result.append(Finding("preprocess.split", f"the {split.name} split is empty."))
         elif split.positives in (0, split.rows):
             only = "positives" if split.positives else "negatives"
-            result.append(Warning_("preprocess.split", f"the {split.name} split has only {only}; its AUC is undefined."))
+            result.append(Finding("preprocess.split", f"the {split.name} split has only {only}; its AUC is undefined."))
     return result
 
 
-def _log(rows: Rows, warnings: list[Warning_], zone: str) -> None:
+def _log(rows: Rows, warnings: list[Finding], zone: str) -> None:
     for split in rows.splits:
         log.info("%s", info.describe(split, zone))
     for reason, count in rows.left_out.items():

@@ -52,7 +52,7 @@ def _unique(ids: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Warning_:
+class Finding:
     """Something to look at: where in the configuration, and what."""
 
     where: str

@@ -51,12 +51,14 @@ class SampleWriter:
                 writer.write_batch(rows.filter(from_mask(inside)))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for writer in self._writers:
-            writer.close()
-        for name, staged in self._staged.items():
+        try:
+            for writer in self._writers:
+                writer.close()
             if kind is None:
-                os.replace(staged, self.out / f"{name}.parquet")
-            else:
+                for name, staged in self._staged.items():
+                    os.replace(staged, self.out / f"{name}.parquet")
+        finally:
+            for staged in self._staged.values():
                 staged.unlink(missing_ok=True)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,24 @@ def test_warnings_name_the_feature(tmp_path: Path, out: Path, caplog: pytest.Log
     ]
     assert f"warning: {report.warnings[0]}" in caplog.messages
     assert "4 warnings in data_info.json" in report.summary()
+
+
+def test_a_horizon_without_an_end_is_warned_of(features: Path, out: Path) -> None:
+    definition = feature_set(TIME, BOUGHT, BRAND, CLICKS, RATE, label=Label("bought", horizon_ms=5000))
+    report = run(features, out, definition)
+    assert "features.label: a horizon without observed_until leaves nothing out." in map(str, report.warnings)
+
+
+def test_a_short_run_loads_neither_pandas_nor_numba(features: Path, out: Path) -> None:
+    """They would cost it more time than all it has to do."""
+    script = (
+        "import sys; from pathlib import Path; from tests.preprocess.test_stage import SMALL, run;"
+        "before = {'pandas', 'numba'} & set(sys.modules);"
+        f"run(Path({str(features)!r}), Path({str(out)!r}), encoding='tutorial');"
+        "print(sorted({'pandas', 'numba'} & set(sys.modules) - before), sorted(before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=CONF.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "[] []\n"
 
 
 def test_a_split_of_one_class_is_warned_of(tmp_path: Path, out: Path) -> None:
