@@ -89,7 +89,7 @@ class Session:
                     cursor.close()
         except Exception as error:
             reason = self.redact(str(error))
-        raise ClusterError(f"OpenMLDB fails at {_shown(statement)}: {reason}")
+        raise ClusterError(f"OpenMLDB fails at {_shown(statement)}: {_sentence(reason)}")
 
     def text(self, statement: str) -> str:
         """The answer of a statement that answers with a text, such as SHOW JOBLOG: its parts, joined by line ends."""
@@ -104,4 +104,9 @@ def _shown(statement: str) -> str:
 
 def _reason(text: str) -> str:
     """The SDK appends the arguments of `connect` to its complaint; the complaint alone is of use."""
-    return text.partition(" with {")[0]
+    return _sentence(text.partition(" with {")[0])
+
+
+def _sentence(text: str) -> str:
+    """A text that advice can follow."""
+    return text if text.endswith((".", "!", "?")) else f"{text.rstrip()}."

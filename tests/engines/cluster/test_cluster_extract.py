@@ -139,7 +139,7 @@ def test_a_failing_extract_job(tmp_path: Path, cluster: Cluster):
 def test_a_log_that_cannot_be_had(tmp_path: Path, cluster: Cluster):
     cluster.failing["INTO OUTFILE"] = ("FAILED", None, "")
     cluster.refused["SHOW JOBLOG"] = "Fail to get TaskManager client"
-    assert "(its log cannot be had: OpenMLDB fails at `SHOW JOBLOG 3`: Fail to get TaskManager client)" in failure(tmp_path, JobError)
+    assert "(its log cannot be had: OpenMLDB fails at `SHOW JOBLOG 3`: Fail to get TaskManager client.)" in failure(tmp_path, JobError)
 
 
 def test_a_job_that_takes_too_long_is_stopped(tmp_path: Path, cluster: Cluster):
@@ -171,7 +171,7 @@ def test_a_lost_cluster(tmp_path: Path, cluster: Cluster):
     cluster.lost_at["SHOW JOB 3"] = 6
     assert failure(tmp_path, LostConnection) == (
         "lost the cluster while waiting for job 3 (extract features): OpenMLDB fails at `SHOW JOB 3`: "
-        "[2000] request fail, connect to ***:9902 timed out The job may still run; see it with SHOW JOB 3."
+        "[2000] request fail, connect to ***:9902 timed out. The job may still run; see it with SHOW JOB 3."
     )
     assert cluster.stopped == []
 
@@ -180,7 +180,7 @@ def test_a_refused_statement(tmp_path: Path, cluster: Cluster):
     cluster.refused["select"] = "explain failed: no such function"
     message = failure(tmp_path, ClusterError)
     assert message.startswith("OpenMLDB fails at `select * from ( select `id` as id_1, `bought` as label")
-    assert message.endswith("...`: explain failed: no such function")
+    assert message.endswith("...`: explain failed: no such function.")
 
 
 def test_a_cluster_that_is_down(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
@@ -189,7 +189,7 @@ def test_a_cluster_that_is_down(tmp_path: Path, cluster: Cluster, monkeypatch: p
     with pytest.raises(LostConnection) as error:
         run(tmp_path)
     assert str(error.value) == (
-        "openmldb.cluster: cannot connect to OpenMLDB: fail to init OpenMLDB sdk "
+        "openmldb.cluster: cannot connect to OpenMLDB: fail to init OpenMLDB sdk. "
         "Check the address, the ZooKeeper path, user and password, and that the cluster is up."
     )
     assert error.value.__context__ is None  # the SDK's exception holds the password

@@ -150,7 +150,7 @@ def test_a_refused_replacement_brings_the_old_one_back(tmp_path: Path, cluster: 
     cluster.refused["between 2d"] = "explain failed: too long"
     message = failure(tmp_path, ClusterError, window="2d", deploy=REPLACE)
     assert message.startswith("OpenMLDB fails at `DEPLOY demo OPTIONS(SYNC='false') select * from ( select `id` as id_1, `bought` as label")
-    assert message.endswith(": explain failed: too long \nThe old deployment demo was restored.")
+    assert message.endswith(": explain failed: too long. \nThe old deployment demo was restored.")
     assert "deployment shop.demo: unchanged" in run(tmp_path, capsys)
 
 

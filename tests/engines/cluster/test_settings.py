@@ -83,4 +83,4 @@ def test_nothing_secret_is_shown():
 
 
 def test_without_secrets_a_text_stays_as_it_is():
-    assert settings(ClusterConfig(zk="a:1", zk_path="/b"), {"OPENMLDB_USER": "root"}).redactor()("/root/x of b") == "/root/x of b"
+    assert settings(ClusterConfig(zk="a:1", zk_path="/b"), {"OPENMLDB_USER": "root"}).redactor()("/srv/root/x of b") == "/srv/root/x of b"
