@@ -9,13 +9,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from jdrec.dataset.tables import open_tables
 from jdrec.features.spec import FeatureSet
+from jdrec.online.session import RequestSession
 from jdrec.serving.run import _listen, _server, _url
 from jdrec.serving.service import Service
+from tests.serving.small_definitions import write_requests
 
 
 @dataclass
@@ -55,16 +57,7 @@ def call(url: str, body: Any = None, *, method: str | None = None, headers: dict
             return Answer(error.code, dict(error.headers), error.read())
 
 
-class PlainColumns:
-    """A session of a feature set whose features are columns of the request row."""
-
-    def __init__(self, feature_set: FeatureSet):
-        self._features = feature_set.features
-        self.inserted: list[dict[str, Any]] = []
-
-    def compute(self, rows: list[dict[str, Any]]) -> pa.RecordBatch:
-        arrays = [pa.array([row[feature.text] for row in rows], feature.type.arrow) for feature in self._features]
-        return pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in self._features])
-
-    def insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        self.inserted += rows
+def session_of(feature_set: FeatureSet, stored: list[dict[str, Any]], folder: Path) -> RequestSession:
+    """A session whose table `requests` holds these rows, written to `folder` first."""
+    write_requests(folder, stored)
+    return RequestSession(feature_set, open_tables(feature_set, folder, feature_set.timezone))

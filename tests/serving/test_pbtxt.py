@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jdrec.config import DynamicBatchingConfig, TritonConfig
@@ -12,6 +12,7 @@ from jdrec.errors import ConfigError
 from jdrec.serving.pbtxt import quote, render
 from tests.serving.small_definitions import with_fields
 
+WIDE = with_fields(13, 28)
 ONEFLOW = TritonConfig(backend="oneflow", instance_kind="KIND_GPU", gpus=[0])
 TUTORIAL = {
     "name": "embedding",
@@ -34,11 +35,11 @@ def parse(text: str) -> dict:
 
 
 def test_the_tutorials_message():
-    assert parse(render(with_fields(13, 28), ONEFLOW)) == TUTORIAL
+    assert parse(render(WIDE, ONEFLOW)) == TUTORIAL
 
 
 def test_the_python_backend_changes_backend_and_instance_group_only():
-    message = parse(render(with_fields(13, 28), TritonConfig()))
+    message = parse(render(WIDE, TritonConfig()))
     assert message == {**TUTORIAL, "backend": "python", "instance_group": [{"count": 1, "kind": "KIND_CPU"}]}
 
 
@@ -51,14 +52,15 @@ def test_dynamic_batching_is_a_key():
 
 
 def test_a_persistent_table_path_becomes_a_parameter():
-    message = parse(render(with_fields(13, 28), msgspec.structs.replace(ONEFLOW, persistent_table_path="/models/persistent/0-1")))
+    message = parse(render(WIDE, msgspec.structs.replace(ONEFLOW, persistent_table_path="/models/persistent/0-1")))
     assert message["parameters"] == {"one_embedding_persistent_table_path": {"string_value": "/models/persistent/0-1"}}
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40))
 def test_no_text_breaks_out_of_its_quotes(text):
     triton = msgspec.structs.replace(ONEFLOW, persistent_table_path=text)
-    message = parse(render(with_fields(13, 28), triton))
+    message = parse(render(WIDE, triton))
     assert message.pop("parameters") == {"one_embedding_persistent_table_path": {"string_value": text}}
     assert message == TUTORIAL
 

@@ -128,7 +128,7 @@ def test_other_features_than_the_models_are_refused(tmp_path):
     feature_set = with_fields(1, 2)
     model = export_run(run_folder(tmp_path, feature_set), feature_set, configuration())
     require_same_features(model / "1", feature_set)
-    with pytest.raises(ServingError, match="trained on other features: features: 10 instead of 3"):
+    with pytest.raises(ServingError, match="trained on other features: features: 12 instead of 4"):
         require_same_features(model / "1", every_type())
 
 
@@ -137,7 +137,7 @@ def test_the_features_file_is_json_with_every_column(tmp_path):
     model = export_run(run_folder(tmp_path, feature_set), feature_set, configuration())
     definition = json.loads((model / "1" / "features.json").read_text())
     assert definition["request"] == {"table": "requests", "key": "id", "time": "at"}
-    assert definition["features"][3] == {
+    assert definition["features"][4] == {
         "name": "f_flag",
         "text": "flag",
         "type": "bool",

@@ -48,7 +48,9 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiServer]:
     """An APIServer whose deployment answers the request's own columns."""
-    with ApiServer("db", "demo", "requests", len(COLUMNS), lambda rows: ok({"data": {"data": rows}})) as server:
+    with ApiServer(
+        "db", "demo", "requests", len(COLUMNS), lambda rows: ok({"data": {"data": [[row[0], *row, 1] for row in rows]}})
+    ) as server:
         yield server
 
 
@@ -153,7 +155,7 @@ def test_ctrl_c_while_triton_starts(run, api):
 def test_the_demo_prints_one_prediction_and_stops(run, api):
     text = demo(serving_configuration(api.endpoint), run, FEATURES)
     request = json.loads((run / "request.json").read_text())
-    assert text.splitlines()[1].startswith(f"[{request['id']!r} {request['at']} ")
+    assert text.splitlines()[1].startswith(f"[{request['id']!r} {request['id']!r} {request['at']} ")
     assert 0 <= float(text.splitlines()[-1]) <= 1
     assert shared_memory(os.getpid()) == []
 

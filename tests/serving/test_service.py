@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 
 from jdrec.config import ServingConfig, TritonConfig
 from jdrec.errors import ConfigError
-from jdrec.serving.features import EmbeddedSource, OpenMLDBSource
+from jdrec.online.session import RequestSession
+from jdrec.serving.failures import Unavailable
+from jdrec.serving.features import EmbeddedSource, FeatureSource, OpenMLDBSource
 from jdrec.serving.inference import TritonClient
 from jdrec.serving.rows import RowReader
 from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer, free_port
 from jdrec.training.scoring import Scorer
-from tests.serving.service_parts import Answer, PlainColumns, call, running
-from tests.serving.small_definitions import COLUMNS, ROW, every_type, with_fields
+from tests.serving.service_parts import Answer, call, running, session_of
+from tests.serving.small_definitions import COLUMNS, ROW, every_type
 from tests.serving.small_models import configuration, encoder, export_run, run_folder
 
 pytestmark = pytest.mark.triton
@@ -45,16 +47,22 @@ def triton(run) -> Iterator[TritonServer]:
         yield server
 
 
-def service_of(triton_url: str, session: PlainColumns | None = None, source=None, **limits) -> Service:
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> RequestSession:
+    """Two requests of u1 are stored."""
+    stored = [{**ROW, "id": f"old{number}", "at": number} for number in (1, 2)]
+    return session_of(FEATURES, stored, tmp_path_factory.mktemp("tables"))
+
+
+def service_of(triton_url: str, session: RequestSession, source: FeatureSource | None = None, **limits) -> Service:
     serving = msgspec.structs.replace(LIMITS, **limits)
     client = TritonClient(triton_url, model="embedding", version=1, timeout_s=serving.timeout_s)
-    source = source or EmbeddedSource(FEATURES, session or PlainColumns(FEATURES))
-    return Service(FEATURES, encoder(FEATURES), source, client, serving)
+    return Service(FEATURES, encoder(FEATURES), source or EmbeddedSource(FEATURES, session), client, serving)
 
 
 @pytest.fixture(scope="module")
-def url(triton) -> Iterator[str]:
-    with running(service_of(triton.url)) as address:
+def url(triton, session) -> Iterator[str]:
+    with running(service_of(triton.url, session)) as address:
         yield address
 
 
@@ -62,8 +70,8 @@ def row(number: int) -> dict:
     return {**ROW, "id": f"r{number}", "rate": number / 7, "user": f"u{number}"}
 
 
-def trainer_scores(run: Path, rows: list[dict]) -> np.ndarray:
-    batch = PlainColumns(FEATURES).compute(RowReader(FEATURES, 50).read(json.dumps(rows).encode()))
+def trainer_scores(run: Path, session: RequestSession, rows: list[dict]) -> np.ndarray:
+    batch = session.compute(RowReader(FEATURES, 50).read(json.dumps(rows).encode()))
     return Scorer(run / "checkpoints" / "best").scores(encoder(FEATURES).encode(batch))[:, 0]
 
 
@@ -75,55 +83,59 @@ def error_of(answer: Answer) -> dict:
 # --- answers ---------------------------------------------------------------------------------------------------------------
 
 
-def test_one_row(url, run):
+def test_one_row(url, run, session):
     answer = call(f"{url}/predict", ROW)
     assert answer.status == 200
     (prediction,) = answer.json.pop("predictions")
     assert {**answer.json, "predictions": None} == {"model": "embedding", "version": "1", "predictions": None}
     assert prediction["id"] == "r1"
-    assert prediction["score"] == pytest.approx(trainer_scores(run, [ROW])[0], abs=1e-5)
+    assert prediction["score"] == pytest.approx(trainer_scores(run, session, [ROW])[0], abs=1e-5)
 
 
-def test_many_rows_are_scored_in_order_as_the_trainer_does(url, run):
+def test_many_rows_are_scored_in_order_as_the_trainer_does(url, run, session):
     rows = [row(number) for number in range(50)]
     predictions = call(f"{url}/predict", rows).json["predictions"]
     assert [prediction["id"] for prediction in predictions] == [row["id"] for row in rows]
     scores = np.array([prediction["score"] for prediction in predictions])
     assert np.ptp(scores) > 0.01
-    np.testing.assert_allclose(scores, trainer_scores(run, rows), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scores, trainer_scores(run, session, rows), rtol=0, atol=1e-5)
 
 
 def test_features_on_demand(url):
     (prediction,) = call(f"{url}/predict?features=true", {**ROW, "score_hint": None}).json["predictions"]
-    assert prediction["features"] == {f"f_{name}": value for name, value in {**ROW, "score_hint": None}.items()}
+    columns = {f"f_{name}": value for name, value in {**ROW, "score_hint": None}.items()}
+    assert prediction["features"] == {"id_1": "r1", **columns, "f_seen": 3}
     (prediction,) = call(f"{url}/predict?features=false", ROW).json["predictions"]
     assert "features" not in prediction
 
 
-def test_requests_are_stored_after_they_were_scored(triton):
-    session = PlainColumns(FEATURES)
+def seen(answer: Answer) -> list[int]:
+    """How many requests of the user each row has seen."""
+    return [prediction["features"]["f_seen"] for prediction in answer.json["predictions"]]
+
+
+def test_stored_requests_are_seen_by_later_ones(triton, tmp_path):
+    session = session_of(FEATURES, [ROW], tmp_path)
     with running(service_of(triton.url, session, store_requests=True)) as address:
-        assert call(f"{address}/predict", [row(1), row(2)]).json["stored"] is True
-        assert call(f"{address}/predict", {**ROW, "flag": 3}).status == 422
-    assert [stored["id"] for stored in session.inserted] == ["r1", "r2"]
+        first = call(f"{address}/predict?features=true", [{**ROW, "id": "a"}, {**ROW, "id": "b"}])
+        assert (first.json["stored"], seen(first)) == (True, [2, 2])  # rows of one call do not see each other
+        assert call(f"{address}/predict", {**ROW, "flag": 3}).status == 422  # and is not stored
+        assert seen(call(f"{address}/predict?features=true", ROW)) == [4]
 
 
-def test_requests_are_not_stored_unless_asked(triton):
-    session = PlainColumns(FEATURES)
+def test_requests_are_not_stored_unless_asked(triton, tmp_path):
+    session = session_of(FEATURES, [ROW], tmp_path)
     with running(service_of(triton.url, session)) as address:
         assert "stored" not in call(f"{address}/predict", ROW).json
-    assert session.inserted == []
+        assert seen(call(f"{address}/predict?features=true", ROW)) == [2]
 
 
-def test_a_request_that_cannot_be_stored_is_still_scored(triton):
+def test_a_request_that_cannot_be_stored_is_still_scored(triton, session):
     class Full(EmbeddedSource):
         async def store(self, rows):
-            from jdrec.serving.failures import Unavailable
-
             raise Unavailable("no room", kind="features_error")
 
-    source = Full(FEATURES, PlainColumns(FEATURES))
-    with running(service_of(triton.url, source=source, store_requests=True)) as address:
+    with running(service_of(triton.url, session, Full(FEATURES, session), store_requests=True)) as address:
         answer = call(f"{address}/predict", ROW)
         assert (answer.status, answer.json["stored"]) == (200, False)
         assert 'jdrec_errors_total{kind="not_stored"} 1.0' in call(f"{address}/metrics").body.decode()
@@ -234,9 +246,9 @@ def test_no_body_is_the_services_fault(url, body):
 # --- faults ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_dead_triton_is_503_until_it_is_back(run):
+def test_a_dead_triton_is_503_until_it_is_back(run, session):
     server = TritonServer(run / "triton", model="embedding", version=1, log_file=run / "second.log")
-    with server, running(service_of(server.url)) as address:
+    with server, running(service_of(server.url, session)) as address:
         before = call(f"{address}/predict", ROW).json
         assert call(f"{address}/health").json["ready"] is True
         server.process.send_signal(signal.SIGKILL)
@@ -252,8 +264,8 @@ def test_a_dead_triton_is_503_until_it_is_back(run):
         assert call(f"{address}/health").status == 200
 
 
-def test_a_triton_without_the_model_is_503(triton):
-    service = service_of(triton.url)
+def test_a_triton_without_the_model_is_503(triton, session):
+    service = service_of(triton.url, session)
     service.triton.model = "other"
     with running(service) as address:
         answer = call(f"{address}/predict", ROW)
@@ -261,40 +273,39 @@ def test_a_triton_without_the_model_is_503(triton):
         assert "unknown model" in error_of(answer)["message"]
 
 
-def test_a_triton_that_never_answers_is_503(triton):
+def test_a_triton_that_never_answers_is_503(triton, session):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with running(service_of(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)) as address:
+        with running(service_of(f"127.0.0.1:{silent.getsockname()[1]}", session, timeout_s=0.3)) as address:
             answer = call(f"{address}/predict", ROW)
     assert (answer.status, error_of(answer)["kind"]) == (503, "triton_unreachable")
 
 
-def test_an_apiserver_that_is_not_there_is_503(triton):
+def test_an_apiserver_that_is_not_there_is_503(triton, session):
     source = OpenMLDBSource(FEATURES, endpoint=f"http://127.0.0.1:{free_port()}", deployment="demo", timeout_s=1)
-    with running(service_of(triton.url, source=source)) as address:
+    with running(service_of(triton.url, session, source)) as address:
         answer = call(f"{address}/predict", ROW)
         assert (answer.status, error_of(answer)["kind"]) == (503, "features_unreachable")
         assert call(f"{address}/health").json["features"] == {"source": "openmldb", "ready": False}
 
 
-def test_a_bug_is_500_and_the_service_lives_on(triton, caplog):
-    session = PlainColumns(FEATURES)
+def test_a_bug_is_500_and_the_service_lives_on(triton, session, caplog, monkeypatch):
     with running(service_of(triton.url, session)) as address:
-        working, session.compute = session.compute, lambda rows: 1 / 0
+        monkeypatch.setattr(session, "compute", lambda rows: 1 / 0)
         answer = call(f"{address}/predict", ROW)
         assert (answer.status, error_of(answer)["kind"]) == (500, "internal")
         assert "division" not in answer.body.decode()
         assert "ZeroDivisionError" in caplog.text
-        session.compute = working
+        monkeypatch.undo()
         assert call(f"{address}/predict", ROW).status == 200
 
 
 # --- around it -------------------------------------------------------------------------------------------------------------
 
 
-def test_metrics(triton):
-    with running(service_of(triton.url)) as address:
+def test_metrics(triton, session):
+    with running(service_of(triton.url, session)) as address:
         call(f"{address}/predict", [row(1), row(2)])
         call(f"{address}/predict", b"{")
         answer = call(f"{address}/metrics")
@@ -331,9 +342,8 @@ def test_the_openapi_document_describes_the_request_table(url):
     assert one["properties"]["user"]["nullable"] is True
 
 
-def test_limits_that_contradict_triton_are_a_configuration_error():
+def test_limits_that_contradict_triton_are_a_configuration_error(session):
     serving = ServingConfig(max_rows=20, triton=TritonConfig(max_batch_size=10))
     client = TritonClient("127.0.0.1:1", model="embedding", version=1, timeout_s=1)
-    feature_set = with_fields(1, 1)
     with pytest.raises(ConfigError, match="max_batch_size is 10"):
-        Service(feature_set, encoder(feature_set), EmbeddedSource(feature_set, PlainColumns(feature_set)), client, serving)
+        Service(FEATURES, encoder(FEATURES), EmbeddedSource(FEATURES, session), client, serving)
