@@ -27,6 +27,10 @@ STORAGE: dict[SqlType, Any] = {
 """What NumPy keeps a column in; strings are kept by Arrow."""
 
 
+TYPES = {type_: type_.arrow for type_ in SqlType}
+"""Arrow's type of each SQL type."""
+
+
 def call(function: str, *args: Any, options: Any = None) -> Any:
     """An Arrow compute function by name."""
     return _compute.call_function(function, list(args), options)
@@ -72,7 +76,7 @@ def values_of(array: Any, type_: SqlType) -> np.ndarray:
 def array_of(values: np.ndarray, valid: np.ndarray | None, type_: SqlType) -> Any:
     """An Arrow array of `type_.arrow` from storage values and validity."""
     data = np.packbits(values.astype(bool), bitorder="little") if type_ is SqlType.BOOL else np.ascontiguousarray(values, STORAGE[type_])
-    return pa.Array.from_buffers(type_.arrow, len(values), [_bitmap(valid), pa.py_buffer(data)])
+    return pa.Array.from_buffers(TYPES[type_], len(values), [_bitmap(valid), pa.py_buffer(data)])
 
 
 def codes_array(codes: np.ndarray) -> Any:

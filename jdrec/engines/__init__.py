@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jdrec.dataset.tables import TableSet
-    from jdrec.engines.embedded.extract import ExtractReport
+    from jdrec.engines.report import ExtractReport
     from jdrec.features.spec import FeatureSet
     from jdrec.progress import Progress
 

@@ -6,9 +6,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +25,13 @@ from jdrec.engines.embedded.results import decode
 from jdrec.engines.embedded.rows import OutputRows
 from jdrec.engines.embedded.stores import Rows, build_store, check_times
 from jdrec.engines.embedded.vector import Vector
+from jdrec.engines.report import ExtractReport
 from jdrec.errors import DataError
 from jdrec.features.spec import FeatureSet
 from jdrec.features.types import SqlType
 from jdrec.progress import Progress
 
 _CHUNK = 1 << 17  # requests computed and written at a time
-
-
-@dataclass(frozen=True)
-class ExtractReport:
-    """What an extraction did; peak memory is the process's."""
-
-    rows: int
-    columns: int
-    seconds: float
-    peak_memory_bytes: int
 
 
 def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: int = 0, progress: Progress) -> ExtractReport:
@@ -60,18 +50,13 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: in
     """
     start = time.perf_counter()
     plan = make_plan(feature_set)
-    threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or os.cpu_count() or 1
+    threads = threads or _cores()
     with ThreadPoolExecutor(threads) as pool:
         batch = Batch(plan, tables, pool, progress)
         with progress.task("features", total=batch.rows) as task:
-            for rows in _write(out, schema(plan), batch.chunks(threads)):
+            for rows in _write(out, plan.schema, batch.chunks(threads)):
                 task.advance(rows)
     return ExtractReport(batch.rows, len(plan.outputs), time.perf_counter() - start, _peak_memory())
-
-
-def schema(plan: Plan) -> pa.Schema:
-    """The output's columns."""
-    return pa.schema([(output.feature.name, output.feature.type.arrow) for output in plan.outputs])
 
 
 class Batch:
@@ -81,16 +66,15 @@ class Batch:
         self.plan = plan
         self._pool = pool
         feature_set = plan.feature_set
-        data = _load(plan, tables, pool, progress)
+        data = load_tables(plan, tables, progress, pool=pool)
         self._request = data[feature_set.request_table]
         self.rows = len(self._request[feature_set.request_time])
         times = request_times(self._request[feature_set.request_time], f"{feature_set.request_table}.{feature_set.request_time}")
-        building = [pool.submit(build_store, store, data, self._request, times, feature_set.request_table) for store in plan.stores]
+        building = [pool.submit(build_store, store, data, self._request, times) for store in plan.stores]
         self._joins: dict[str, dict[str, Vector]] = {}
         for join in plan.joins:
             chosen = last_join(join, self._request, data[join.table], self.rows)
-            names = [name for name in plan.columns_read(join.table) if name in _joined_columns(plan, join.name)]
-            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in names}
+            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in joined_columns(plan, join.name)}
         self._stores: list[tuple[StoreProgram, Rows]] = []
         for built in building:
             store, rows = built.result()
@@ -144,7 +128,7 @@ def assemble(
         vector = evaluate(output.node, OutputRows(request, joins, output.row, result))
         assert vector.type is output.feature.type, f"{output.feature.name}: computed {vector.type}, declared {output.feature.type}"
         arrays.append(vector.to_arrow(rows))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema(plan))
+    return pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
 
 
 def request_times(time: Vector, what: str) -> np.ndarray:
@@ -160,8 +144,10 @@ def request_times(time: Vector, what: str) -> np.ndarray:
     return np.ascontiguousarray(time.data, np.int64)
 
 
-def _load(plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, progress: Progress) -> dict[str, dict[str, Vector]]:
-    """The columns that the plan reads, whole."""
+def load_tables(
+    plan: Plan, tables: TableSet, progress: Progress, *, only: Collection[str] | None = None, pool: ThreadPoolExecutor | None = None
+) -> dict[str, dict[str, Vector]]:
+    """The columns that the plan reads, whole; no rows of tables that are not in `only`."""
     needed = {name: plan.columns_read(name) for name in tables}
     needed = {name: columns for name, columns in needed.items() if columns}
 
@@ -169,14 +155,14 @@ def _load(plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, progress: Prog
         columns = needed[name]
         encoded = [column for column, is_encoded in columns.items() if is_encoded]
         parts: dict[str, list[Any]] = {column: [] for column in columns}
-        for part in tables[name].read(list(columns), encoded):
+        for part in tables[name].read(list(columns), encoded) if only is None or name in only else ():
             for column, array in part.items():
                 parts[column].append(array)
         return {column: _whole(parts[column], tables[name].table.columns[column]) for column in columns}
 
     with progress.task("read tables", total=len(needed)) as task:
         result = {}
-        for name, columns in zip(needed, pool.map(load, needed), strict=True):
+        for name, columns in zip(needed, pool.map(load, needed) if pool is not None else map(load, needed), strict=True):
             result[name] = columns
             task.advance()
     return result
@@ -187,7 +173,8 @@ def _whole(parts: list[Any], type_: SqlType) -> Vector:
     return Vector.of_arrow(array, type_)
 
 
-def _joined_columns(plan: Plan, join: str) -> set[str]:
+def joined_columns(plan: Plan, join: str) -> set[str]:
+    """The columns of a join that features read."""
     return {column.name for output in plan.outputs for column in output.feature.columns if column.table == join}
 
 
@@ -209,6 +196,11 @@ def _write(out: Path, columns: pa.Schema, batches: Iterator[pa.RecordBatch]) -> 
         os.replace(partial, out)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _peak_memory() -> int:

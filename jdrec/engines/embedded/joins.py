@@ -19,11 +19,19 @@ def last_join(join: Join, request: Mapping[str, Vector], table: Mapping[str, Vec
     """
     groups = Groups([request[left] for left, _ in join.on], rows)
     group = groups.find([table[right] for _, right in join.on])
+    return last_rows(group, groups.count, table[join.order_by] if join.order_by else None)[groups.numbers]
+
+
+def last_rows(group: np.ndarray, groups: int, order_by: Vector | None) -> np.ndarray:
+    """int64 [groups]: the row that each group's join takes, -1 for none.
+
+    Args:
+        group: the group of each row, -1 for none.
+    """
     candidates = np.flatnonzero(group >= 0)
-    if join.order_by is not None:
-        by = table[join.order_by]
-        valid = by.is_valid[candidates]
-        candidates = candidates[np.lexsort((np.where(valid, by.data[candidates], 0), valid))]
-    chosen = np.full(groups.count, -1, np.int64)
+    if order_by is not None:
+        valid = order_by.is_valid[candidates]
+        candidates = candidates[np.lexsort((np.where(valid, order_by.data[candidates], 0), valid))]
+    chosen = np.full(groups, -1, np.int64)
     chosen[group[candidates]] = candidates  # the last one assigned stays
-    return chosen[groups.numbers]
+    return chosen

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+
+import pyarrow as pa
 
 from jdrec.engines.embedded import casts, expressions
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Function
@@ -133,6 +136,11 @@ class Plan:
     stores: tuple[Store, ...]
     joins: tuple[Join, ...]
     outputs: tuple[Output, ...]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The output's columns."""
+        return pa.schema([(output.feature.name, output.feature.type.arrow) for output in self.outputs])
 
     def columns_read(self, table: str) -> dict[str, bool]:
         """The table's columns that are needed, and whether each is best read as codes (keys and windowed values)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,6 +35,34 @@ KINDS = {
 }
 NO_SUCH_CODE = -2  # a key that no value has
 NO_SUCH_DATE = -(2**62)  # OpenMLDB's zero date is no day of the calendar
+
+
+class Dictionary:
+    """The distinct strings that codes stand for."""
+
+    def __init__(self, strings: Any):
+        self._strings = strings
+
+    def __len__(self) -> int:
+        return len(self._strings)
+
+    def find(self, text: str) -> int:
+        """The code of a string, -1 if it has none."""
+        return int(arrow.index_in(arrow.strings_of([text]), self._strings)[0]) if len(self) else -1
+
+    def decode(self, codes: np.ndarray) -> Any:
+        """An Arrow array of the strings; NULL for a negative code."""
+        return arrow.take(self._strings, codes)
+
+
+class Codes(Protocol):
+    """A dictionary, as `Dictionary` or one that grows."""
+
+    def __len__(self) -> int: ...
+
+    def find(self, text: str) -> int: ...
+
+    def decode(self, codes: np.ndarray) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +107,9 @@ class Store:
         times: int64 [rows], milliseconds, ascending within a group.
         begins, ends: int64 [groups], the rows of each group.
         columns: one entry a row.
-        dictionaries: what the codes of each string column stand for, in order of their bytes where the plan compares them.
+        dictionaries: what the codes of each string column stand for, in order of their bytes where the plan compares them; None for
+            other columns.
+        longest: at least the rows of the largest group.
     """
 
     plan: plan.Store
@@ -87,23 +117,18 @@ class Store:
     begins: np.ndarray
     ends: np.ndarray
     columns: list[Encoded]
-    dictionaries: list[Any]
-
-    @property
-    def longest(self) -> int:
-        """Rows of the largest group."""
-        return int((self.ends - self.begins).max(initial=0))
+    dictionaries: Sequence[Codes | None]
+    longest: int
 
 
 def build_store(
-    store: plan.Store, tables: Mapping[str, Mapping[str, Vector]], request: Mapping[str, Vector], time: np.ndarray, requests: str
+    store: plan.Store, tables: Mapping[str, Mapping[str, Vector]], request: Mapping[str, Vector], time: np.ndarray
 ) -> tuple[Store, Rows]:
     """Builds a store for a batch of requests: rows with keys that no request has are left out.
 
     Args:
         tables: the union's tables, by name and column.
         request, time: the request table's columns, and its time column in milliseconds.
-        requests: the request table's name, for messages.
 
     Raises:
         DataError: a row's time is before 1970.
@@ -123,7 +148,9 @@ def build_store(
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         place = np.ascontiguousarray(place[len(order) - len(time) :])
-    columns, own, dictionaries = [], [], []
+    columns: list[Encoded] = []
+    own: list[Encoded] = []
+    dictionaries: list[Dictionary | None] = []
     for number, column in enumerate(store.columns):
         parts = [member.values(column.node) for member in members]
         encoded, dictionary = encode([*parts, evaluate(column.node, TableRows(current))], column.type, store.is_ordered(number))
@@ -133,7 +160,8 @@ def build_store(
         columns.append(merged.take(order))
         dictionaries.append(dictionary)
     rows = Rows(groups.numbers, time, place, own)
-    return Store(store, np.ascontiguousarray(times[order]), begins, ends, columns, dictionaries), rows
+    longest = int((ends - begins).max(initial=0))
+    return Store(store, np.ascontiguousarray(times[order]), begins, ends, columns, dictionaries, longest), rows
 
 
 class _Member:
@@ -173,7 +201,7 @@ def check_times(time: Vector, what: str) -> None:
         raise DataError(f"{what} has {int(before.sum()):,} times before 1970 (in ms: {examples}), which cannot order rows in OpenMLDB.")
 
 
-def encode(parts: Sequence[Vector], type_: SqlType, ordered: bool) -> tuple[list[Encoded], Any]:
+def encode(parts: Sequence[Vector], type_: SqlType, ordered: bool) -> tuple[list[Encoded], Dictionary | None]:
     """Columns of the same values as codes of one dictionary, or as storage values (dictionary None)."""
     if type_ is not T.STRING:
         return [Encoded(type_, np.ascontiguousarray(part.data), part.valid, part.constant) for part in parts], None
@@ -185,7 +213,7 @@ def encode(parts: Sequence[Vector], type_: SqlType, ordered: bool) -> tuple[list
     for part, (values, codes) in zip(parts, pairs, strict=True):
         known = arrow.index_in(values, whole) if len(values) else np.zeros(0, np.int32)
         result.append(Encoded(type_, np.append(known, np.int32(-1))[codes], None, part.constant))
-    return result, whole
+    return result, Dictionary(whole)
 
 
 def join_parts(parts: Sequence[Encoded], type_: SqlType) -> Encoded:
@@ -198,11 +226,11 @@ def join_parts(parts: Sequence[Encoded], type_: SqlType) -> Encoded:
     return Encoded(type_, np.concatenate([part.values for part in parts]), valid)
 
 
-def zero_key(type_: SqlType, dictionary: Any) -> int:
+def zero_key(type_: SqlType, dictionary: Codes | None) -> int:
     """The key of the type's zero value, which distinct_count takes NULL for."""
-    if type_ is T.STRING:
-        found = arrow.index_in(arrow.strings_of([""]), dictionary)[0] if len(dictionary) else -1
-        return int(found) if found >= 0 else NO_SUCH_CODE
+    if dictionary is not None:
+        found = dictionary.find("")
+        return found if found >= 0 else NO_SUCH_CODE
     return NO_SUCH_DATE if type_ is T.DATE else 0
 
 

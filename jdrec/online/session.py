@@ -1,0 +1,106 @@
+"""Features at request time, from tables kept in memory; the same plan and kernels as the batch engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jdrec.engines.embedded.extract import assemble, joined_columns, load_tables, request_times
+from jdrec.engines.embedded.plan import make_plan
+from jdrec.errors import DataError, nearest
+from jdrec.features.spec import FeatureSet
+from jdrec.online.join import OnlineJoin
+from jdrec.online.rows import Row, columns_of
+from jdrec.online.store import OnlineStore
+from jdrec.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jdrec.dataset.tables import TableSet
+
+
+class RequestSession:
+    """Computes features of requests as OpenMLDB's request mode does. Threads may share it.
+
+    A request sees itself and every stored row up to its time, those of equal time included. It is not stored unless it is inserted;
+    rows inserted in order of arrival give what the batch engine gives for the whole table.
+
+    Args:
+        feature_set: the definition.
+        tables: what is stored at first.
+        preload: names of the tables to load; the others start empty. All by default.
+
+    Raises:
+        CheckError: a feature that the embedded engine does not compute.
+        DataError: tables that cannot be used.
+    """
+
+    def __init__(
+        self, feature_set: FeatureSet, tables: TableSet, *, preload: Collection[str] | None = None, progress: Progress | None = None
+    ):
+        self.feature_set = feature_set
+        self._plan = make_plan(feature_set)
+        self._lock = Lock()
+        data = load_tables(self._plan, tables, progress or Progress.silent(), only=preload)
+        request, time = feature_set.request_table, feature_set.request_time
+        self._stores = [OnlineStore(store, request, time, data) for store in self._plan.stores]
+        self._joins = {
+            join.name: OnlineJoin(join, sorted(joined_columns(self._plan, join.name)), data[join.table]) for join in self._plan.joins
+        }
+
+    def compute(self, rows: Sequence[Row]) -> pa.RecordBatch:
+        """Features of requests, each computed as if it came alone.
+
+        Args:
+            rows: every column of the request table (see `rows.columns_of`).
+
+        Returns:
+            The feature set's columns, one row a request; the label is NULL unless it is known already.
+
+        Raises:
+            DataError: a row does not fit the request table.
+        """
+        table = self.feature_set.request
+        request = columns_of(table, rows)
+        time = request_times(request[self.feature_set.request_time], f"{table.name}.{self.feature_set.request_time}")
+        order = np.arange(len(rows), dtype=np.int64)
+        with self._lock:
+            sizes = [store.sizes() for store in self._stores]
+            try:
+                words, programs = [], []
+                for store in self._stores:
+                    at_hand = store.look_up(request, time)
+                    program = store.program()
+                    out = np.zeros((len(rows), program.width), np.int64)
+                    program.evaluate(at_hand, order, out)
+                    words.append(out)
+                    programs.append(program)
+                joins = {name: join.look_up(request, len(rows)) for name, join in self._joins.items()}
+                return assemble(self._plan, request, joins, words, programs, len(rows))
+            finally:
+                for store, size in zip(self._stores, sizes, strict=True):
+                    store.forget(size)
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Stores rows of a table, in order of arrival. All of them or, on an error, none.
+
+        Raises:
+            DataError: there is no such table, or a row does not fit it.
+        """
+        if table not in self.feature_set.tables:
+            raise DataError(f"there is no table {table!r}.", hint=nearest(table, self.feature_set.tables))
+        columns = columns_of(self.feature_set.tables[table], rows)
+        if table == self.feature_set.request_table:
+            request_times(columns[self.feature_set.request_time], f"{table}.{self.feature_set.request_time}")
+        for store in self._stores:
+            store.check(table, columns)
+        with self._lock:
+            for store in self._stores:
+                store.insert(table, columns, len(rows))
+            for join in self._joins.values():
+                if join.join.table == table:
+                    join.insert(columns, len(rows))
