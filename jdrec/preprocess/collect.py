@@ -92,4 +92,5 @@ class Collector:
             messages.append(f"has {distinct:,} values in {self.rows:,} rows; an id of the row cannot generalise.")
         if giveaway:
             messages.append(giveaway)
-        return [Finding(feature.path, f"{feature.name!r} {message}") for message in messages]
+        subject = "" if feature.path.endswith(f".{feature.name}") else f"{feature.name!r} "  # block keys share one path
+        return [Finding(feature.path, subject + message) for message in messages]
