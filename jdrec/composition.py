@@ -69,7 +69,7 @@ class InternalError(JdrecError):
         super().__init__(f"this is a bug in jdrec: {type(error).__name__}: {error}.", hint=f"The traceback is in {log_file}.")
 
 
-_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "serving", "cache")
+_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "deploy", "serving", "cache")
 
 
 def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:

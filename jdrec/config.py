@@ -308,7 +308,7 @@ class PreprocessConfig(Section, frozen=True, kw_only=True):
 class ModelConfig(Section, frozen=True, kw_only=True):
     name: Annotated[Literal["deepfm"], Meta(description="DeepFM (arXiv 1703.04247).")] = "deepfm"
     embedding_dim: Annotated[int, Meta(ge=1, description="Length of an embedding vector.")] = 16
-    dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [1000] * 5)
+    dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [400] * 3)
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout of the hidden layers.")] = 0.2
     min_count: Annotated[
         int, Meta(ge=1, description="Ids rarer than this in the training split share their field's row for ids never seen, and train it.")
@@ -322,11 +322,11 @@ class EarlyStopConfig(Section, frozen=True, kw_only=True):
         Meta(description="Validation metric; auc and auc - logloss are maximised, logloss is minimised."),
     ] = "auc - logloss"
     patience: Annotated[int, Meta(ge=1, description="Evaluations without improvement before stopping.")] = 2
-    min_delta: Annotated[float, Meta(ge=0, description="Least improvement that counts.")] = 1e-6
+    min_delta: Annotated[float, Meta(ge=0, description="Least improvement that counts.")] = 1e-4
 
 
 class LearningRateDecayConfig(Section, frozen=True, kw_only=True):
-    factor: Annotated[float, Meta(gt=0, le=1, description="The rate is multiplied by this at the end of each epoch ...")] = 0.1
+    factor: Annotated[float, Meta(gt=0, le=1, description="The rate is multiplied by this at the end of each epoch ...")] = 1.0
     min: Annotated[float, Meta(gt=0, description="... until it has reached this rate. A factor of 1 keeps the rate constant.")] = 1e-6
 
 
@@ -359,8 +359,10 @@ class TrainerConfig(Section, frozen=True, kw_only=True):
     loss_print_interval: Annotated[int, Meta(ge=1, description="Batches between two lines of training loss.")] = 100
     eval_interval: Annotated[PositiveInt | None, Meta(description="Batches between two evaluations; an epoch by default.")] = None
     early_stop: EarlyStopConfig = EarlyStopConfig()
-    save_best: Annotated[bool, Meta(description="Keep the best checkpoint and use it for test, export and serving.")] = True
-    save_after_each_eval: Annotated[bool, Meta(description="Keep a checkpoint of every evaluation.")] = True
+    save_best: Annotated[bool, Meta(description="Keep the best evaluation's weights for test, export and serving, not the last ones.")] = (
+        True
+    )
+    save_after_each_eval: Annotated[bool, Meta(description="Keep a checkpoint of every evaluation.")] = False
     save_initial: Annotated[bool, Meta(description="Keep a checkpoint of the untrained model.")] = False
     save_graph_for_serving: Annotated[
         bool, Meta(description="On a GPU: save OneFlow's graph and OneEmbedding's description for the oneflow Triton backend.")
@@ -419,8 +421,7 @@ class ServingConfig(Section, frozen=True, kw_only=True):
 # --- the whole ---------------------------------------------------------------------------------------------------------
 
 STAGES = ("render", "check", "extract", "preprocess", "train", "evaluate", "export")
-VERBS = ("serve", "demo", "predict")
-Task = Literal["render", "check", "extract", "preprocess", "train", "evaluate", "export", "serve", "demo", "predict"]
+Task = Literal["render", "check", "extract", "preprocess", "train", "evaluate", "export", "deploy", "compare", "serve", "demo", "predict"]
 
 
 class CacheConfig(Section, frozen=True, kw_only=True):

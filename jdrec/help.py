@@ -20,6 +20,8 @@ Tasks (task=NAME; a stage runs the stages before it and reuses what is up to dat
   train       the network                                        -> checkpoints/
   evaluate    AUC and logloss of whole splits                    -> metrics.json
   export      a Triton model repository (the default)            -> triton/
+  deploy      to an OpenMLDB cluster: the plan, and with deploy.apply=true the deed
+  compare     two engines cell by cell: compare.with=spark
   serve       Triton and the prediction service, until Ctrl-C
   predict     ask the running service: request=FILE
   demo        serve, ask for one prediction, stop

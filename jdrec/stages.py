@@ -1,0 +1,224 @@
+"""The stages from a definition to a Triton repository: what goes into each, and what it leaves in the run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jdrec.cache import publish
+from jdrec.config import Config
+from jdrec.progress import Progress
+
+if TYPE_CHECKING:
+    from jdrec.dataset.tables import TableSet
+    from jdrec.features.spec import FeatureSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """One run: the configuration, its folder, and what is made once and used by several stages."""
+
+    config: Config
+    folder: Path
+    progress: Progress = field(default_factory=Progress)
+    keys: dict[str, str] = field(default_factory=dict)  # stage -> key of its result
+    record: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        from jdrec.features.resolve import resolve
+
+        return resolve(self.config)
+
+    @cached_property
+    def tables(self) -> TableSet:
+        from jdrec.dataset.tables import open_tables
+
+        self.generate_tables()
+        return open_tables(self.feature_set, Path(self.config.dataset.root), self.config.dataset.timezone)
+
+    def generate_tables(self) -> None:
+        if self.config.dataset.generate is None:
+            return
+        from jdrec.dataset.jd_generated import generate
+
+        generate(self.config.dataset.generate, Path(self.config.dataset.root), self.progress)
+
+    def validation_auc(self) -> float | None:
+        """From metrics.json, where the run got that far."""
+        file = self.folder / "metrics.json"
+        return json.loads(file.read_text())["valid"]["auc"] if file.is_file() else None
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / "best"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A cached step.
+
+    Attributes:
+        rooms: the source folders whose change makes old results void.
+        inputs: plain containers of the configuration and data that matter to it.
+        make: fills an empty folder and returns a one-line summary.
+    """
+
+    name: str
+    after: str | None
+    rooms: tuple[str, ...]
+    inputs: Callable[[Run], Any]
+    make: Callable[[Run, Path], str]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    staging.write_text(text, encoding="utf-8")
+    os.replace(staging, path)
+
+
+# --- what goes into each stage, and what it does -------------------------------------------------------------------------
+
+
+def render(run: Run) -> str:
+    """Writes sql/*.sql; as quick as looking it up, so it is not cached."""
+    from jdrec.features import sql
+
+    texts = sql.render(run.feature_set, run.config, run.folder)
+    for name, text in texts.items():
+        write_atomically(run.folder / "sql" / name, text)
+    return ", ".join(texts)
+
+
+def check(run: Run) -> str:
+    """Checks the definition; task=check also shows every warning and asks OpenMLDB's compiler."""
+    from jdrec.features import checks, compiler
+
+    asked = run.config.task == "check"
+    warnings = checks.check(run.feature_set)
+    for warning in warnings:
+        log.log(logging.WARNING if asked else logging.DEBUG, "warning: %s", warning)
+    summary = f"{len(run.feature_set.features)} columns, {len(run.feature_set.windows)} windows, {len(run.feature_set.joins)} joins"
+    if warnings:
+        summary += f", {len(warnings)} warnings" + ("" if asked else " (task=check shows them)")
+    if asked:
+        compiler.check(run.feature_set)
+        summary += "; accepted by OpenMLDB's compiler, batch and request"
+    return summary
+
+
+def _query(config: Config) -> dict[str, Any]:
+    """The part of the definition that decides the values of features; kinds, encodings and the label come later."""
+    features = msgspec.to_builtins(config.features)
+    del features["label"]
+    for feature in features["features"].values():
+        feature.pop("kind"), feature.pop("encoding")
+    tables = {name: {"time": table.time, "columns": table.columns} for name, table in config.dataset.tables.items()}
+    return {"features": features, "order": list(features["features"]), "tables": tables, "timezone": config.dataset.timezone}
+
+
+def _extract_inputs(run: Run) -> Any:
+    cluster = run.config.openmldb
+    engine = [run.config.engine.name, *([cluster.data_dir, cluster.cluster.load_offline] if run.config.engine.name == "openmldb" else [])]
+    return {"query": _query(run.config), "data": run.tables.fingerprint(), "engine": engine}
+
+
+def _extract(run: Run, out: Path) -> str:
+    from jdrec.engines.choose import extract_with
+
+    engine, file = run.config.engine.name, out / "features.parquet"
+    report = extract_with(engine, run.feature_set, run.tables, file, config=run.config, progress=run.progress)
+    return f"{report.rows:,} rows x {report.columns} columns, peak memory {report.peak_memory_bytes / 2**20:,.0f} MiB"
+
+
+def _preprocess_inputs(run: Run) -> Any:
+    fields = [(f.name, f.kind, f.encoding) for f in run.feature_set.features]
+    label = msgspec.to_builtins(run.config.features.label) if run.config.features.label else None
+    return {"preprocess": run.config.preprocess, "fields": fields, "label": label, "seed": run.config.seed}
+
+
+def _preprocess(run: Run, out: Path) -> str:
+    from jdrec import preprocess
+    from jdrec.dataset.observed import observed_until
+
+    report = preprocess.run(
+        run.feature_set,
+        run.config.preprocess,
+        run.folder / "features.parquet",
+        out / "samples",
+        seed=run.config.seed,
+        observed_until_ms=observed_until(run.feature_set, run.tables),
+        progress=run.progress,
+    )
+    return report.summary()
+
+
+def _train_inputs(run: Run) -> Any:
+    return {"model": run.config.model, "trainer": run.config.trainer, "seed": run.config.seed}
+
+
+def _train(run: Run, out: Path) -> str:
+    from jdrec import training
+
+    report = training.train(
+        run.config.model, run.config.trainer, run.samples, out / "checkpoints", seed=run.config.seed, progress=run.progress
+    )
+    if report.interrupted:  # what was learnt so far is kept with the run, but is not this stage's result
+        publish(out, run.folder)
+        log.warning("interrupted: the checkpoint so far is in %s", run.folder / "checkpoints")
+        raise KeyboardInterrupt
+    return report.summary()
+
+
+def _evaluate(run: Run, out: Path) -> str:
+    from jdrec import training
+    from jdrec.dataset.observed import best_possible_auc
+
+    metrics: dict[str, Any] = {split: training.evaluate(run.checkpoint, run.samples, split) for split in ("train", "valid", "test")}
+    best = best_possible_auc(run.config.dataset)
+    if best is not None:
+        metrics["best_possible_auc"] = best
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    limit = f" (best possible {best:.4f})" if best is not None else ""
+    return (
+        ", ".join(f"{split} AUC {metrics[split]['auc']:.4f} logloss {metrics[split]['logloss']:.4f}" for split in ("valid", "test")) + limit
+    )
+
+
+def _export_inputs(run: Run) -> Any:
+    return {"triton": run.config.serving.triton, "query": _query(run.config)}
+
+
+def _export(run: Run, out: Path) -> str:
+    from jdrec.serving.repository import export
+
+    model = export(run.feature_set, run.config, checkpoint=run.checkpoint, samples=run.samples, out=out / "triton")
+    return f"Triton model {model.relative_to(out)}"
+
+
+_DATA = ("features", "dataset", "engines")
+CACHED = {
+    stage.name: stage
+    for stage in (
+        Stage("extract", None, _DATA, _extract_inputs, _extract),
+        Stage("preprocess", "extract", ("preprocess",), _preprocess_inputs, _preprocess),
+        Stage("train", "preprocess", ("models", "training"), _train_inputs, _train),
+        Stage("evaluate", "train", ("training",), lambda run: {}, _evaluate),
+        Stage("export", "evaluate", ("serving", "models", "training"), _export_inputs, _export),
+    )
+}

@@ -1,0 +1,76 @@
+"""The tasks that are not stages: what each does once the stages it needs have run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jdrec.stages import Run
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A task that acts on a run.
+
+    Attributes:
+        after: the stage that has to be done before; None: no run folder is needed.
+    """
+
+    after: str | None
+    act: Callable[[Run], None]
+
+
+def _serve(run: Run) -> None:
+    from jdrec.serving.run import serve
+
+    serve(run.config, run.folder, run.feature_set)
+
+
+def _demo(run: Run) -> None:
+    from jdrec.serving.run import demo
+
+    answer = demo(run.config, run.folder, run.feature_set)
+    print(answer, "", "What was made lies here:", sep="\n")
+    for place, what in _PLACES.items():
+        if (run.folder / place).exists():
+            print(f"  {run.folder / place!s:<42} {what}")
+    print(f"Serve it for longer:  python -m jdrec task=serve run={run.folder}")
+
+
+_PLACES = {
+    "sql": "create, load, extract and deploy statements for OpenMLDB",
+    "features.parquet": "the features of every request",
+    "samples": "train, valid and test; data_info.txt describes them",
+    "checkpoints/best": "the trained network (safetensors)",
+    "metrics.json": "AUC and logloss of every split",
+    "triton": "the model repository that Triton served",
+    "run.json": "the whole configuration, and what ran",
+    "jdrec.log": "the log",
+}
+
+
+def _deploy(run: Run) -> None:
+    from jdrec import deploy
+
+    deploy.run(run.config, run.feature_set, run.folder, run.progress)
+
+
+def _compare(run: Run) -> None:
+    from jdrec import compare
+
+    compare.run(run.config, run.feature_set, run.tables, run.progress)
+
+
+def _predict(run: Run) -> None:
+    from jdrec.serving.client import predict
+
+    predict(run.config)
+
+
+VERBS = {
+    "deploy": Verb("check", _deploy),
+    "compare": Verb("check", _compare),
+    "serve": Verb("export", _serve),
+    "demo": Verb("export", _demo),
+    "predict": Verb(None, _predict),
+}
