@@ -36,7 +36,12 @@ def logloss(labels: np.ndarray, logits: np.ndarray) -> float:
     Args:
         labels: [n], 0 or 1.
         logits: [n].
+
+    Returns:
+        NaN of no rows.
     """
+    if not len(logits):
+        return float("nan")
     z = np.asarray(logits, np.float64)
     return float(np.mean(np.logaddexp(0.0, z) - np.asarray(labels, np.float64) * z))
 

@@ -71,6 +71,11 @@ class OneFlowAdapter:
         parameters = {name: parameter.numpy().copy() for name, parameter in self.model.named_parameters()}
         return {EMBEDDING: self._table.weight(), **parameters}
 
+    def load(self, weights: dict[str, np.ndarray]) -> None:
+        """Takes the weights of a checkpoint; the optimizer starts anew."""
+        self._table.load(weights[EMBEDDING])
+        set_parameters(self.flow, self.model, weights)
+
     def save_graph(self, folder: Path) -> bool:
         """Nothing: Triton's oneflow backend needs a graph made on a GPU."""
         return False
@@ -101,6 +106,9 @@ class _LazyTable:
     def weight(self) -> np.ndarray:
         return self._table.weight.copy()
 
+    def load(self, weight: np.ndarray) -> None:
+        self._table = LazyAdamTable(weight.copy())
+
 
 class _DenseTable:
     """An nn.Embedding, trained by the framework's optimizer with all other parameters."""
@@ -121,6 +129,9 @@ class _DenseTable:
 
     def weight(self) -> np.ndarray:
         return self._embedding.weight.numpy().copy()
+
+    def load(self, weight: np.ndarray) -> None:
+        set_parameters(self._flow, self._embedding, {"weight": weight})
 
 
 def parameter_shapes(model: Any) -> dict[str, tuple[int, ...]]:
