@@ -64,7 +64,7 @@ def ask(url: str, body: bytes, *, timeout_s: float) -> dict[str, Any]:
         raise ServingError(
             f"The prediction service at {url} does not answer: {reason}.",
             where="serving.port",
-            hint="Start it: python -m jdrec task=serve run=DIR, with the configuration of that run.",
+            hint="Start it: python -m jdrec task=serve run=DIR",
         ) from None
 
 

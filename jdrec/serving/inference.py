@@ -67,6 +67,8 @@ class TritonClient:
             result = await self._infer(ids)
         except InferenceServerException as error:
             raise Unavailable(f"Triton: {error.message()}", kind="triton_error") from None
+        except ValueError as error:  # an answer that is no tensor of its own shape
+            raise Unavailable(f"Triton: {error}", kind="triton_error") from None
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"Triton at {self.url} does not answer: {reason}", kind="triton_unreachable") from None

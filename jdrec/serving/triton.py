@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
@@ -44,7 +45,7 @@ def find_tritonserver() -> Path:
 
     Raises:
         MissingExtra: the wheel is not installed.
-        ServingError: the wheel has no stub for this Python.
+        ServingError: the wheel has no stub for this Python, or cannot use this NumPy.
     """
     for site in _site_packages():
         server = site / "pytriton" / "tritonserver"
@@ -58,7 +59,16 @@ def find_tritonserver() -> Path:
             f"The pytriton wheel has no Python backend for Python {_python_version()}.",
             hint=f"Serve with Python {versions[0]} to {versions[-1]}, or name a Triton that runs elsewhere: serving.triton.url=HOST:PORT.",
         )
+    if int(_numpy_version().split(".")[0]) >= 2:
+        raise ServingError(
+            f"The pytriton wheel's Python backend answers empty tensors with NumPy {_numpy_version()}.",
+            hint="Install another: pip install 'numpy<2'",
+        )
     return server
+
+
+def _numpy_version() -> str:
+    return metadata.version("numpy")
 
 
 def _site_packages() -> list[Path]:
@@ -113,8 +123,11 @@ def _environment(server: Path) -> dict[str, str]:
     return {
         **os.environ,
         "LD_LIBRARY_PATH": ":".join([*present, *inherited]),
+        # The Python inside the backend looks for its library and packages by these two up to 3.10, and ignores them from 3.11 on,
+        # where it takes those of the first python3 on the PATH.
         "PYTHONPATH": ":".join(sites),
         "PYTHONHOME": sys.base_prefix,
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
         "PYTHONDONTWRITEBYTECODE": "1",  # the model repository stays as it was exported
     }
 

@@ -17,6 +17,7 @@ import pytest
 
 from jdrec.errors import ServingError
 from jdrec.serving.run import _listen, demo, serve
+from jdrec.serving.triton import TritonServer
 from tests.conftest import REPO
 from tests.serving.api_server import ApiServer, ok
 from tests.serving.service_parts import call
@@ -158,6 +159,13 @@ def test_the_demo_prints_one_prediction_and_stops(run, api):
     assert text.splitlines()[1].startswith(f"[{request['id']!r} {request['id']!r} {request['at']} ")
     assert 0 <= float(text.splitlines()[-1]) <= 1
     assert shared_memory(os.getpid()) == []
+
+
+def test_a_triton_of_ones_own_is_used_and_left_alone(run, api):
+    with TritonServer(run / "triton", model="embedding", version=1, log_file=run / "own.log") as server:
+        text = demo(serving_configuration(api.endpoint, url=server.url), run, FEATURES)
+        assert 0 <= float(text.splitlines()[-1]) <= 1
+        assert server.running
 
 
 def test_a_port_in_use_is_told_before_anything_starts(run, api):

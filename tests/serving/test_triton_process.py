@@ -168,5 +168,11 @@ def test_a_python_without_a_stub_is_told_which_have_one(monkeypatch):
         triton.find_tritonserver()
 
 
+def test_a_numpy_that_the_backend_cannot_use_is_told(monkeypatch):
+    monkeypatch.setattr(triton, "_numpy_version", lambda: "2.0.1")
+    with pytest.raises(ServingError, match=r"with NumPy 2\.0\.1.*numpy<2"):
+        triton.find_tritonserver()
+
+
 def test_a_free_port_can_be_bound():
     triton.require_free_port(free_port(), "serving.port")
