@@ -128,7 +128,10 @@ def concatenate(parts: Sequence[Vector]) -> Vector:
     if first.type is T.STRING:
         import pyarrow as pa
 
-        return replace(first, data=arrow.one_chunk(pa.chunked_array([part.data for part in parts])))
+        arrays = [part.data for part in parts]
+        if len({array.type for array in arrays}) > 1:
+            arrays = [part.plain().data for part in parts]
+        return replace(first, data=arrow.one_chunk(pa.chunked_array(arrays)))
     valid = None
     if any(part.valid is not None for part in parts):
         valid = np.concatenate([part.is_valid.astype(np.uint8) for part in parts])
