@@ -35,6 +35,7 @@ _SHARED_MEMORY = Path("/dev/shm")
 _LOG_LINES = 15
 _POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1
+_FIRST_PYTHON_WITHOUT = (3, 13)
 
 
 # --- the wheel -------------------------------------------------------------------------------------------------------------
@@ -45,13 +46,18 @@ def find_tritonserver() -> Path:
 
     Raises:
         MissingExtra: the wheel is not installed.
-        ServingError: the wheel has no stub for this Python, or cannot use this NumPy.
+        ServingError: there is no wheel for this system, or it has no stub for this Python, or cannot use this NumPy.
     """
     for site in _site_packages():
         server = site / "pytriton" / "tritonserver"
         if (server / "bin" / "tritonserver").is_file():
             break
     else:
+        if sys.version_info >= _FIRST_PYTHON_WITHOUT or not sys.platform.startswith("linux"):
+            raise ServingError(
+                f"There is no pytriton wheel for Python {_python_version()} on {sys.platform}.",
+                hint="Serve on Linux with Python 3.10 to 3.12, or name a Triton that runs elsewhere: serving.triton.url=HOST:PORT.",
+            )
         raise MissingExtra("Triton (the nvidia-pytriton wheel)", "serving")
     if not _stub(server).is_file():
         versions = sorted((p.name for p in (server / "python_backend_stubs").iterdir()), key=lambda v: [int(n) for n in v.split(".")])

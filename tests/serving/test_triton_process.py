@@ -162,6 +162,13 @@ def test_a_missing_wheel_names_the_extra(monkeypatch, tmp_path):
         triton.find_tritonserver()
 
 
+def test_a_system_without_a_wheel_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(triton, "_site_packages", lambda: [tmp_path])
+    monkeypatch.setattr(triton, "_FIRST_PYTHON_WITHOUT", (3, 0))
+    with pytest.raises(ServingError, match=r"no pytriton wheel for Python .*serving\.triton\.url"):
+        triton.find_tritonserver()
+
+
 def test_a_python_without_a_stub_is_told_which_have_one(monkeypatch):
     monkeypatch.setattr(triton, "_python_version", lambda: "3.99")
     with pytest.raises(ServingError, match=r"no Python backend for Python 3\.99.*3\.8 to 3\.12"):
