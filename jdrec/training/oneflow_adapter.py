@@ -35,7 +35,10 @@ class OneFlowAdapter:
         self.flow = flow = load_oneflow()
         self.framework = f"oneflow {flow.__version__}"
         if config.threads:
+            from threadpoolctl import threadpool_limits
+
             flow.set_num_threads(config.threads)
+            threadpool_limits(config.threads, user_api="blas")  # of the process, for the rest of its life
         flow.manual_seed(seed)
         self.model = build(blas_nn(flow), spec)
         initial = initial_weights(spec, parameter_shapes(self.model), seed)
