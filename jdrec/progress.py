@@ -11,7 +11,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_LOG_EVERY_S = 10.0
+_LOG_EVERY_S = 30.0
 
 
 class Task:
@@ -38,7 +38,7 @@ class Task:
 
 
 class Progress:
-    """Hands out tasks. On a terminal they are live bars; elsewhere a long task logs a line every ten seconds."""
+    """Hands out tasks. On a terminal they are live bars; elsewhere a long task logs a line every half minute."""
 
     def __init__(self, live: bool | None = None):
         self._on = sys.stderr.isatty() if live is None else live
