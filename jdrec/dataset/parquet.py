@@ -17,6 +17,7 @@ from jdrec.features.types import SqlType
 
 T = SqlType
 _EXAMPLES = 3
+_CODES = pa.dictionary(pa.int32(), pa.string())
 _PER_MS = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}  # multiply, divide
 
 
@@ -50,7 +51,7 @@ class ParquetFile:
                     data = file.read_row_group(group, columns=list(columns))
                 except (pa.ArrowInvalid, OSError) as error:
                     raise DataError(f"table {self.table.name!r}: cannot read {self.path}: {str(error).splitlines()[0]}") from None
-                yield {name: self._convert(name, arrow.one_chunk(data.column(name))) for name in columns}
+                yield {name: self._convert(name, arrow.one_chunk(data.column(name)), name in encoded) for name in columns}
 
     def max_time(self, column: str) -> int | None:
         """The latest value of a time column in milliseconds: from the file's statistics, or by reading the column."""
@@ -108,7 +109,7 @@ class ParquetFile:
                 values = arrow.values_of(arrow.cast(array, wide.arrow), wide)
                 with np.errstate(over="ignore"):
                     same = values.astype(arrow.STORAGE[declared]).astype(values.dtype)
-                lost = (same != values) & ~(np.isnan(values) if wide is T.DOUBLE else False)
+                lost = (same != values) & (values == values)  # NaN stays NaN
                 valid = arrow.valid_of(array)
                 lost &= valid != 0 if valid is not None else True
                 count += int(lost.sum())
@@ -122,15 +123,15 @@ class ParquetFile:
                 hint=f"Declare it {self._narrowed[column].value}.",
             )
 
-    def _convert(self, column: str, array: Any) -> Any:
+    def _convert(self, column: str, array: Any, encoded: bool) -> Any:
         declared = self.table.columns[column]
-        if array.type == declared.arrow or (declared is T.STRING and array.type == pa.dictionary(pa.int32(), pa.string())):
-            return array
+        if array.type == declared.arrow:
+            return arrow.call("dictionary_encode", array) if encoded and declared is T.STRING else array
         if declared is T.TIMESTAMP and pa.types.is_timestamp(array.type):
             values = np.frombuffer(array.buffers()[1], np.int64, len(array), array.offset * 8) if len(array) else np.zeros(0, np.int64)
             return arrow.array_of(_to_ms(values, array.type), arrow.valid_of(array), T.TIMESTAMP)
-        if declared is T.STRING and pa.types.is_dictionary(array.type):
-            return arrow.cast(array, pa.dictionary(pa.int32(), pa.string()))
+        if declared is T.STRING and encoded and not pa.types.is_null(array.type):
+            return array if array.type == _CODES else arrow.cast(array, _CODES)
         if column in self._narrowed:
             wide = self._narrowed[column]
             values = arrow.values_of(arrow.cast(array, wide.arrow), wide)

@@ -23,6 +23,7 @@ from threading import Lock
 log = logging.getLogger(__name__)
 
 _SOURCES = ("layout.py", "memory.py", "kernels.py", "build.py")
+_DIGEST_BYTES = 32
 _lock = Lock()
 _keep: list[object] = []  # the linked code must outlive its functions
 
@@ -53,17 +54,19 @@ def cache_key() -> str:
 def evaluate() -> Callable[[int, int, int, int, int, int, int], None]:
     """The row evaluator (`kernels.evaluate`); its arguments are addresses as plain integers."""
     with _lock:
-        prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)
-        function = prototype(_link(_object()).get_function_address("evaluate"))
-    return function
+        try:
+            address = _link(_object())
+        except (RuntimeError, AttributeError) as error:
+            log.warning("the compiled kernels cannot be kept apart from their compiler, every start compiles them: %s", error)
+            address = _compile_here()
+        return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)(address)
 
 
 def _object() -> bytes:
     path = cache_dir() / f"{cache_key()}.o"
-    try:
-        return path.read_bytes()
-    except OSError:
-        pass
+    kept = _read(path)
+    if kept is not None:
+        return kept
     start = time.perf_counter()
     log.info("compiling the window kernels, once")
     from jdrec.engines.embedded.build import compile_object
@@ -74,18 +77,29 @@ def _object() -> bytes:
     return code
 
 
+def _read(path: Path) -> bytes | None:
+    """The kept code, if it is there and whole; its digest stands before it."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
 def _store(path: Path, code: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernels-")
         with os.fdopen(handle, "wb") as file:
-            file.write(code)
+            file.write(hashlib.sha256(code).digest() + code)
         os.replace(name, path)
     except OSError as error:
         log.warning("cannot keep the compiled kernels, the next start compiles them again: %s", error)
 
 
-def _link(code: bytes):  # type: ignore[no-untyped-def]
+def _link(code: bytes) -> int:
+    """Links the object file into this process; the row evaluator's address."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -94,4 +108,18 @@ def _link(code: bytes):  # type: ignore[no-untyped-def]
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _keep.append(engine)
-    return engine
+    return engine.get_function_address("evaluate")
+
+
+def _compile_here() -> int:
+    """The row evaluator's address from the compiler itself, for versions of it that cannot hand out the code."""
+    import numba
+
+    from jdrec.engines.embedded.kernels import ENTRY_POINTS
+
+    function, signature = ENTRY_POINTS["evaluate"]
+    callback = numba.cfunc(signature, error_model="numpy")(function)
+    _keep.append(callback)
+    address = callback.address
+    assert address is not None
+    return address

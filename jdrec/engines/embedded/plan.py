@@ -150,12 +150,13 @@ class Plan:
             result[name] = result.get(name, False) or encoded
 
         is_request = table == self.feature_set.request_table
+        if is_request:
+            need(self.feature_set.request_time, False)
         for store in self.stores:
             sources = {column.name: column.source for column in store.row}
             if is_request:
                 for name in store.request_keys:
                     need(name, True)
-                need(self.feature_set.request_time, False)
             if table in store.tables:
                 for name in (*store.keys, store.time):
                     need(name, True)

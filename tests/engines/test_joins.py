@@ -1,0 +1,53 @@
+"""LAST JOIN: which row of the other table a request gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engines.conftest import feature_set_of
+from tests.engines.tables import batch, write_tables
+
+TABLES = {
+    "t1": {"id": "string", "ts": "timestamp", "k": "string", "n": "int"},
+    "t2": {"k": "string", "n": "int", "at": "timestamp", "v": "int", "s": "string"},
+}
+REQUESTS = [
+    {"id": str(place), "ts": 9000, "k": k, "n": n} for place, (k, n) in enumerate([("a", 1), ("b", 1), (None, 1), ("", 1), ("a", None)])
+]
+
+
+def joined(join: str, rows: list[tuple], tmp_path: Path, expr: str = "j.v") -> list:
+    feature_set = feature_set_of(TABLES, f"joins: {{j: {{last_join: t2, {join}}}}}\nfeatures: {{x: {{expr: '{expr}'}}}}")
+    others = [{"k": k, "n": n, "at": at, "v": v, "s": f"s{v}"} for k, n, at, v in rows]
+    return [row["x"] for row in batch(feature_set, write_tables(feature_set, {"t1": REQUESTS, "t2": others}, tmp_path), tmp_path)]
+
+
+ROWS = [("a", 1, 1000, 11), ("a", 1, 5000, 12), ("a", 1, 2000, 13), ("a", 1, 5000, 14), (None, 1, 1000, 15), ("a", None, 0, 16)]
+
+
+@pytest.mark.parametrize(
+    ("join", "expected"),
+    [
+        ("on: k", [16, None, 15, None, 16]),  # the last row of the table; NULL keys match each other, '' is another key
+        ("on: k, order_by: at", [14, None, 15, None, 14]),  # the latest, of equals the last
+        ("on: [k, n], order_by: at", [14, None, 15, None, 16]),
+        ("on: {k: k, n: n}", [14, None, 15, None, 16]),
+    ],
+)
+def test_which_row_is_joined(join: str, expected: list, tmp_path: Path) -> None:
+    assert joined(join, ROWS, tmp_path) == expected
+
+
+def test_a_null_order_is_smaller_than_all(tmp_path: Path) -> None:
+    assert joined("on: k, order_by: at", [("a", 1, 7, 1), ("a", 1, None, 2), ("b", 1, None, 3)], tmp_path)[:2] == [1, 3]
+
+
+def test_strings_and_expressions_of_joined_columns(tmp_path: Path) -> None:
+    assert joined("on: k", ROWS, tmp_path, "j.s") == ["s16", None, "s15", None, "s16"]
+    assert joined("on: k", ROWS, tmp_path, "case when isnull(j.v) then -1 else j.v + n end") == [17, -1, 16, -1, None]
+
+
+def test_an_empty_table_joins_nothing(tmp_path: Path) -> None:
+    assert joined("on: k", [], tmp_path) == [None] * 5

@@ -1,0 +1,68 @@
+"""The compiled kernels on disk: found again, replaced when useless, and not needed to be there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jdrec.engines.embedded import native
+
+LOAD = """
+import sys
+from jdrec.engines.embedded import native
+native.evaluate()
+print("numba" in sys.modules)
+"""
+
+
+def load_in_new_process(cache: Path) -> str:
+    """Whether a fresh process had to import the compiler."""
+    environment = {"XDG_CACHE_HOME": str(cache), "PATH": "/usr/bin:/bin", "HOME": str(cache)}
+    result = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, env=environment, check=True)
+    return result.stdout.strip()
+
+
+def test_compiled_once_then_loaded_without_the_compiler(tmp_path: Path) -> None:
+    assert load_in_new_process(tmp_path) == "True"
+    (kept,) = (tmp_path / "jdrec" / "kernels").iterdir()
+    assert kept.name == f"{native.cache_key()}.o"
+    assert load_in_new_process(tmp_path) == "False"
+
+
+def test_a_broken_file_is_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = native.cache_dir() / f"{native.cache_key()}.o"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a file")
+    monkeypatch.setattr("jdrec.engines.embedded.build.compile_object", lambda: b"compiled again")
+    assert native._object() == b"compiled again"
+    assert native._read(path) == b"compiled again"
+
+
+def test_without_the_linker_numba_itself_gives_the_code(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(code: bytes) -> int:
+        raise RuntimeError("no such linker")
+
+    monkeypatch.setattr(native, "_link", fail)
+    assert callable(native.evaluate.__wrapped__())
+    assert "no such linker" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("jdrec.engines.embedded.build.compile_object", lambda: b"code")
+    assert native._object() == b"code"
+    assert "cannot keep the compiled kernels" in caplog.text
+
+
+def test_the_key_follows_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = native.cache_key()
+    assert native.cache_key() == key
+    monkeypatch.setattr(native, "_SOURCES", native._SOURCES[:-1])
+    assert native.cache_key() != key
