@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,9 +47,27 @@ def load_oneflow() -> Any:
     if _has_avx2():
         os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
     os.environ.setdefault("GLOG_minloglevel", "2")  # no warning about a missing GPU driver
-    import oneflow
+    with _stderr_without(b"libibverbs not available"):  # InfiniBand is for clusters
+        import oneflow
 
     return oneflow
+
+
+@contextmanager
+def _stderr_without(phrase: bytes) -> Iterator[None]:
+    """Holds back what C++ code writes to standard error, then passes on all but the lines that contain `phrase`."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            os.write(2, b"".join(line for line in held if phrase not in line))
 
 
 def _has_avx2() -> bool:
