@@ -45,7 +45,7 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     from jdrec import pipeline
 
     runtime = HydraConfig.get()
-    folder, overrides = Path(runtime.runtime.output_dir), list(runtime.overrides.task)
+    folder, overrides = _shortest(Path(runtime.runtime.output_dir)), list(runtime.overrides.task)
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
         return pipeline.run(config, folder, overrides)
@@ -60,6 +60,11 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
         failure = JdrecError(f"job {runtime.job.num} of the sweep failed; its log is {folder / 'jdrec.log'}.")
     failures.append(failure)
     return math.nan
+
+
+def _shortest(path: Path) -> Path:
+    """Relative to the working folder where it lies below it; jdrec never changes that folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 class InternalError(JdrecError):
@@ -144,6 +149,10 @@ def _unknown_override(key: str, text: str) -> ConfigError:
         group = CONF / key
         advice = f"Write +{key}=NAME." if group.is_dir() else nearest(key, _groups())
         return ConfigError("is not in the defaults list.", where=key, hint=advice)
+    if "@" in key:
+        return ConfigError(
+            "is not in the defaults list.", where=key, hint="The file that overrides it must begin with: # @package _global_"
+        )
     *parents, name = key.split(".")
     valid = keys_at(Config, parents)
     if valid and name not in valid:

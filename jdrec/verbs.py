@@ -31,9 +31,10 @@ def _demo(run: Run) -> None:
 
     answer = demo(run.config, run.folder, run.feature_set)
     print(answer, "", "What was made lies here:", sep="\n")
-    for place, what in _PLACES.items():
-        if (run.folder / place).exists():
-            print(f"  {run.folder / place!s:<42} {what}")
+    made = {str(run.folder / place): what for place, what in _PLACES.items() if (run.folder / place).exists()}
+    width = max(map(len, made))
+    for place, what in made.items():
+        print(f"  {place:<{width}}  {what}")
     print(f"Serve it for longer:  python -m jdrec task=serve run={run.folder}")
 
 
