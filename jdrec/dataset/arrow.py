@@ -91,6 +91,11 @@ def take(array: Any, rows: np.ndarray) -> Any:
     return call("take", array, codes_array(rows), options=_compute.TakeOptions(boundscheck=False))
 
 
+def decoded(array: Any) -> Any:
+    """The values of a dictionary array."""
+    return call("take", array.dictionary, array.indices, options=_compute.TakeOptions(boundscheck=False))
+
+
 def index_in(values: Any, known: Any) -> np.ndarray:
     """Position of each string among `known`, int32; -1 for strings it has not, and for NULL unless known has a NULL."""
     found = call("index_in", values, options=_compute.SetLookupOptions(value_set=known))

@@ -71,7 +71,7 @@ class Vector:
     def plain(self) -> Vector:
         """Strings as a plain string array."""
         if self.type is T.STRING and hasattr(self.data, "dictionary"):
-            return replace(self, data=self.data.dictionary_decode())
+            return replace(self, data=arrow.decoded(self.data))
         return self
 
     def take(self, rows: np.ndarray) -> Vector:
