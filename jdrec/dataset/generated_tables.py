@@ -1,7 +1,7 @@
 """Draws all six tables and writes them into an empty folder, in bounded memory.
 
 Users come in chunks: a chunk's requests and behaviour are drawn together, so its windows are exact. Records go to bucket files, which are
-put in order and written one by one. Memory is some hundred MiB however many rows there are, plus 8 bytes a user and 30 a product; only a
+put in order and written one by one. Memory is some hundred MiB however many rows there are, plus 30 bytes a user and 30 a product; only a
 single user's own rows must fit.
 """
 
