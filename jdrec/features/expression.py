@@ -144,6 +144,22 @@ def transform(node: Node, change: Callable[[Node], Node]) -> Node:
     return change(replace(node, **updates) if updates else node)
 
 
+def constant(node: Node) -> int | float | None:
+    """The number that is written out, with its sign; None if `node` is no such thing."""
+    sign, number = 1, node
+    if isinstance(node, Unary) and node.op == "-":
+        sign, number = -1, node.operand
+    if not isinstance(number, Literal) or number.interval or isinstance(number.value, (bool, str)) or number.value is None:
+        return None
+    return sign * number.value
+
+
+def constant_type(node: Node) -> SqlType | None:
+    """The type of a number that is written out."""
+    number = node.operand if isinstance(node, Unary) else node
+    return number.type if isinstance(number, Literal) else None
+
+
 def parse(text: str) -> Node:
     """The tree of an expression. See `jdrec.features.parser`.
 

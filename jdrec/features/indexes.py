@@ -62,9 +62,9 @@ def _depths(node: ast.Node, window: Window) -> Iterator[tuple[int, int]]:
         if not isinstance(call, ast.Call) or not _is_aggregate(call):
             continue
         if call.name == "at":
-            offset = call.args[1]
-            assert isinstance(offset, ast.Literal) and isinstance(offset.value, int)
-            yield 0, max(offset.value, 1)
+            offset = ast.constant(call.args[1])
+            assert isinstance(offset, int)
+            yield 0, max(offset, 1)
         elif window.frame == "rows":
             yield 0, max(window.start.value - window.start.open, 1)
         else:

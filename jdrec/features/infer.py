@@ -6,37 +6,20 @@ Where an expression is accepted, its type is the compiler's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from jdrec.errors import ExpressionError, nearest
 from jdrec.features import expression as ast
 from jdrec.features import functions
 from jdrec.features.expression import Node
 from jdrec.features.functions import Argument, Function
+from jdrec.features.functions.rules import common_type as common_type
+from jdrec.features.functions.rules import widest
 from jdrec.features.lexer import fail
 from jdrec.features.types import SqlType
 
 T = SqlType
 Type = SqlType | None  # None: the type of null, which fits everywhere
-
-_RANK = {T.SMALLINT: 0, T.INT: 1, T.BIGINT: 2, T.FLOAT: 3, T.DOUBLE: 4}
-
-
-def common_type(types: Sequence[Type]) -> Type:
-    """The type that holds the values of all `types`, as in the branches of CASE.
-
-    Raises:
-        ValueError: there is none without a cast.
-    """
-    result: Type = None
-    for type_ in types:
-        if result is None or type_ is None or type_ is result:
-            result = result or type_
-        elif result.is_number and type_.is_number:
-            result = T.DOUBLE if {result, type_} == {T.BIGINT, T.FLOAT} else max(result, type_, key=_RANK.__getitem__)
-        else:
-            raise ValueError(f"{result.value} and {type_.value} have no common type: cast one of them")
-    return result
 
 
 class Inference:
@@ -128,7 +111,7 @@ class Inference:
         if node.op == "/":
             return T.DOUBLE
         assert left is not None and right is not None
-        return max(left, right, key=_RANK.__getitem__)
+        return widest((left, right))
 
     def _condition(self, node: Node) -> None:
         type_ = self.type_of(node)
@@ -161,19 +144,22 @@ class Inference:
 
     # --- calls ---
 
-    def _call(self, node: ast.Call) -> Type:
+    def _call(self, node: ast.Call, *, wants_strings: bool = False) -> Type:
         function = functions.find(node.name)
         if function is None:
             raise _unknown_function(node)
         if function.is_aggregate:
             self._check_place(function, node)
-        if len(node.args) != len(function.args):
-            raise fail(f"{function.signature} takes {_count(len(function.args))}, found {len(node.args)}.", node.start)
+        least, most = function.least_arguments, function.most_arguments
+        if len(node.args) < least or (most is not None and len(node.args) > most):
+            raise fail(f"{function.signature} takes {_count(least, most)}, found {len(node.args)}.", node.start)
+        if function.gives_strings and not wants_strings:
+            raise fail(f"{node.name} gives a list of strings: take join({node.name}(...), '') or size({node.name}(...)).", node.start)
         if function.is_aggregate and not any(isinstance(part, ast.Column | ast.Star) for part in ast.walk(node)):
             raise fail(f"{node.name} has nothing to run over: name a column, or write count(*).", node.start)
         outer = self._aggregate, self._row
         types: list[Type] = []
-        for rule, arg in zip(function.args, node.args, strict=True):
+        for rule, arg in zip(function.rules_for(len(node.args)), node.args, strict=True):
             if function.is_aggregate:
                 self._aggregate, self._row = function, rule.row
             types.append(self._argument(function, rule, arg))
@@ -195,21 +181,33 @@ class Inference:
         if isinstance(arg, ast.Star) and rule.star:
             return None
         if rule.constant:
-            if not isinstance(arg, ast.Literal) or isinstance(arg.value, bool) or not isinstance(arg.value, int) or arg.interval:
-                raise fail(f"{rule.name} of {function.signature} is a whole number, written out.", arg.start)
-            if arg.value < rule.least or (rule.most is not None and arg.value > rule.most):
-                most = f" and at most {rule.most}" if rule.most is not None else ""
-                raise fail(f"{rule.name} of {function.signature} is at least {rule.least}{most}.", arg.start)
-            return arg.type
+            self._check_constant(function, rule, arg)
+            return ast.constant_type(arg)
+        if rule.strings:
+            inner = functions.find(arg.name) if isinstance(arg, ast.Call) else None
+            if not isinstance(arg, ast.Call) or inner is None or not inner.gives_strings:
+                raise fail(f"{rule.name} of {function.signature} is a list of strings, as split gives it.", arg.start)
+            return self._call(arg, wants_strings=True)
         if rule.column and not isinstance(arg, ast.Column):
             raise fail(f"{rule.name} of {function.signature} is a column, no expression.", arg.start)
         type_ = self.type_of(arg)
-        if type_ is None and function.name in ("isnull", "if_null"):
+        if type_ is None and rule.null:
             return None
         if type_ not in rule.types:
             allowed = ", ".join(t.value for t in rule.types)
             raise fail(f"{rule.name} of {function.signature} is {_name(type_)}; it takes {allowed}.", arg.start)
         return type_
+
+    def _check_constant(self, function: Function, rule: Argument, arg: Node) -> None:
+        value, type_ = ast.constant(arg), ast.constant_type(arg)
+        if value is None or type_ not in rule.types:
+            what = "a whole number" if T.INT in rule.types else "a number with a decimal point, such as 0.5"
+            raise fail(f"{rule.name} of {function.signature} is {what}, written out.", arg.start)
+        if (rule.least is not None and value < rule.least) or (rule.most is not None and value > rule.most):
+            most = f" and at most {rule.most}" if rule.most is not None else ""
+            raise fail(f"{rule.name} of {function.signature} is at least {rule.least}{most}.", arg.start)
+        if rule.without is not None and value == rule.without:
+            raise fail(f"{rule.name} of {function.signature} is not {rule.without}.", arg.start)
 
 
 def _unknown_function(node: ast.Call) -> ExpressionError:
@@ -225,5 +223,9 @@ def _name(type_: Type) -> str:
     return "null" if type_ is None else type_.value
 
 
-def _count(n: int) -> str:
-    return "1 argument" if n == 1 else f"{n} arguments"
+def _count(least: int, most: int | None) -> str:
+    if most is None:
+        return f"{_count(least, least)} or more"
+    if least != most:
+        return f"{least} to {most} arguments"
+    return "1 argument" if least == 1 else f"{least} arguments"

@@ -224,7 +224,7 @@ class Parser:
             if column.kind not in ("name", "quoted_name"):
                 raise fail(f"expected a column after '{token.value}.', found {column}.", column.start)
             return ast.Column(token.start, column.end, column.value, token.value)
-        if token.kind == "name" and self._is("("):
+        if self._is("("):
             self._next()
             name = token.value.lower()
             args = self._arguments(")")

@@ -10,7 +10,9 @@ from jdrec.features.expression import Node
 from jdrec.features.functions import FUNCTIONS
 from jdrec.features.spec import Feature
 
-_WORD = re.compile(r"\w+", re.ASCII)
+_WORD = re.compile(r"`?(\w+)`?", re.ASCII)
+
+_RESERVED = ("join",)  # functions whose names the grammar takes in backticks only
 
 Edit = tuple[int, int, str]  # start, end, what to put there
 
@@ -29,8 +31,8 @@ def rewrite(feature: Feature, *, version: str, column: Callable[[ast.Column], st
         elif isinstance(node, ast.Call):
             word = _WORD.match(feature.text, node.start)
             assert word is not None
-            name = FUNCTIONS[node.name].sql_name(version, word.group().lower())
-            edits.append((word.start(), word.end(), name))
+            name = FUNCTIONS[node.name].sql_name(version, word[1].lower())
+            edits.append((word.start(), word.end(), f"`{name}`" if name in _RESERVED else name))
         elif isinstance(node, ast.IsNull):  # OpenMLDB's compiler has no IS NULL
             edits.append((node.start, node.start, "!isnull(" if node.negated else "isnull("))
             edits.append((len(feature.text[: node.keyword].rstrip()), node.end, ")"))

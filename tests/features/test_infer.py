@@ -12,8 +12,10 @@ from jdrec.errors import ExpressionError
 from jdrec.features import compiler
 from jdrec.features.expression import Column, parse
 from jdrec.features.functions import FUNCTIONS
+from jdrec.features.functions.examples import examples
 from jdrec.features.infer import Inference
 from jdrec.features.resolve import resolve
+from jdrec.features.sql import query
 from jdrec.features.types import SqlType
 from tests.features.random_expressions import expression
 from tests.features.small import ALL_TYPES
@@ -82,7 +84,14 @@ def test_types(text: str, expected: str | None) -> None:
         ("count()", 1, "count(x) takes 1 argument, found 0."),
         ("topn_frequency(c_int)", 1, "topn_frequency(x, n) takes 2 arguments, found 1."),
         ("topn_frequency(c_int, 0)", 23, "n of topn_frequency(x, n) is at least 1 and at most 1024."),
-        ("at(c_int, -1)", 11, "n of at(x, n) is a whole number, written out."),
+        ("at(c_int, -1)", 11, "n of at(x, n) is at least 0."),
+        ("ew_avg(c_int, 1)", 15, "alpha of ew_avg(x, alpha) is a number with a decimal point, such as 0.5, written out."),
+        ("ew_avg(c_int, 1.5)", 15, "alpha of ew_avg(x, alpha) is at least 0 and at most 1."),
+        ("nth_value_where(c_int, 0, c_bool)", 24, "n of nth_value_where(x, n, condition) is not 0."),
+        ("round(c_int, 1, 2)", 1, "round(x[, digits]) takes 1 to 2 arguments, found 3."),
+        ("concat()", 1, "concat(x, ...) takes 1 argument or more, found 0."),
+        ("split(c_string, ',')", 1, "split gives a list of strings: take join(split(...), '') or size(split(...))."),
+        ("join(c_string, ',')", 6, "parts of join(parts, separator) is a list of strings, as split gives it."),
         ("lag(c_int, c_int)", 12, "n of at(x, n) is a whole number, written out."),
         ("first_value(c_int + 1)", 13, "x of first_value(x) is a column, no expression."),
         ("lag(hour(c_timestamp), 1)", 5, "x of at(x, n) is a column, no expression."),
@@ -125,10 +134,7 @@ def candidates() -> list[str]:
     texts += [f"{type_.value}({a})" for type_ in SqlType for a in columns]
     texts += [template.format(a) for template in ("-{}", "not {}", "{} is null", "{} is not null") for a in columns]
     for function in FUNCTIONS.values():
-        rest = {"n": "2", "condition": "c_bool", "default": None}
-        for a in columns:
-            arguments = [a, *(rest[argument.name] or a for argument in function.args[1:])]
-            texts.append(f"{function.name}({', '.join(arguments)})")
+        texts += examples(function)
     return texts
 
 
@@ -158,15 +164,16 @@ def all_types(features: dict[str, dict[str, str]]) -> Config:
 
 @pytest.mark.compiler
 def test_accepted_expressions_have_the_compilers_type() -> None:
-    features: dict[str, dict[str, str]] = {}
+    """Many in a query, for a query costs the compiler more than an expression; but the time grows with the square of its length."""
     random = Random(2016)
-    nested = [expression(random, 4) for _ in range(300)]
-    for text in candidates() + nested:
-        if accepted(text, windowed=False):
-            features[f"f{len(features)}"] = {"expr": text}
-        elif accepted(text, windowed=True):
-            features[f"f{len(features)}"] = {"expr": text, "over": "w"}
-    assert len(features) > 700
-    feature_set = resolve(all_types(features))
-    compiled = compiler.check(feature_set)  # raises where a type differs
-    assert len(compiled.columns) == len(features) + 1
+    texts = dict.fromkeys(candidates() + [expression(random, 4) for _ in range(300)])
+    rows = [{"expr": text} for text in texts if accepted(text, windowed=False)]
+    windows = [{"expr": text, "over": "w"} for text in texts if {"expr": text} not in rows and accepted(text, windowed=True)]
+    assert len(rows) > 800 and len(windows) > 900
+    parts = [group[n : n + 150] for group in (rows, windows) for n in range(0, len(group), 150)]
+    sets = [resolve(all_types({f"f{n}": feature for n, feature in enumerate(part)})) for part in parts]
+    answers = compiler.answers(sets[0], [query(feature_set, compiler.VERSION) for feature_set in sets])
+    for feature_set, answer in zip(sets, answers, strict=True):
+        assert "columns" in answer, answer
+        types = {f.name: (f.text, f.type.value) for f in feature_set.features}
+        assert types == {name: (types[name][0], type_) for name, type_ in answer["columns"]}
