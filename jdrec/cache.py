@@ -104,6 +104,7 @@ def _replace(source: Path, target: Path) -> None:
     else:
         _link_or_copy(str(source), str(staging))
         os.replace(staging, target)
+        staging.unlink(missing_ok=True)  # renaming a file onto another link of itself does nothing
 
 
 def _link_or_copy(source: str, target: str) -> None:
@@ -111,5 +112,3 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-    else:
-        return

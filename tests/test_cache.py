@@ -81,6 +81,15 @@ def test_publish_replaces_what_was_there_and_survives_pruning(tmp_path: Path) ->
     assert (run / "samples" / "train.parquet").read_text() == "new"
 
 
+def test_publishing_twice_leaves_the_same_files(tmp_path: Path) -> None:
+    entry, run = tmp_path / "entry", tmp_path / "run"
+    entry.mkdir()
+    (entry / "metrics.json").write_text("{}")
+    for _ in range(2):
+        publish(entry, run)
+    assert [item.name for item in run.iterdir()] == ["metrics.json"]
+
+
 def test_code_version_tells_rooms_apart() -> None:
     assert code_version("features") == code_version("features")
     assert code_version("features") != code_version("training")
