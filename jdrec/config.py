@@ -51,7 +51,10 @@ class DatasetConfig(Section, frozen=True, kw_only=True):
     root: Annotated[str, Meta(description="Folder that holds the tables.")]
     database: Annotated[str, Meta(description="Name of the OpenMLDB database.")]
     timezone: Annotated[
-        str, Meta(description="Zone of calendar functions and of times without a zone in CSV files. OpenMLDB's is UTC+8.")
+        str,
+        Meta(
+            description="Zone of times that have none, in CSV files and in label.observed_until. Calendar functions count in UTC+8, as OpenMLDB's."
+        ),
     ] = "Asia/Shanghai"
     tables: Annotated[dict[str, TableConfig], Meta(description="The tables, in the order in which they are created and loaded.")]
     generate: Annotated[
