@@ -108,12 +108,12 @@ def aggregate(call: ast.Call, rows: list[Row], current: Row, before: list[tuple[
     if call.name == "at":
         return _at(first.name, call.args[1].value, current, before)
     if isinstance(first, ast.Star):
-        return len(rows) if call.name == "count" else sum(_holds(call.args[1], row, current) for row in rows)
+        return len(rows) if call.name == "count" else sum(_holds(call.args[1], row, rows[0]) for row in rows)
     type_ = types[first.name]
     column = [row[first.name] for row in rows]
     values = [value for value in column if value is not None]
     if call.name == "count_where":
-        return sum(row[first.name] is not None and _holds(call.args[1], row, current) for row in rows)
+        return sum(row[first.name] is not None and _holds(call.args[1], row, rows[0]) for row in rows)
     if call.name == "topn_frequency":
         return topn_frequency(column, values, call.args[1].value)
     return _SIMPLE[call.name](column, values, type_)
@@ -125,14 +125,14 @@ def _at(name: str, n: int, current: Row, before: list[tuple[int, Row]]) -> Any:
     return before[n - 1][1][name] if 0 < n <= len(before) else None
 
 
-def _holds(condition: ast.Node, row: Row, current: Row) -> bool:
-    """x = constant, x = at(x, 0), or both."""
+def _holds(condition: ast.Node, row: Row, newest: Row) -> bool:
+    """x = constant, x = at(x, 0), or both; at looks at the frame's newest row."""
     assert isinstance(condition, ast.Binary)
     if condition.op == "and":
-        return _holds(condition.left, row, current) and _holds(condition.right, row, current)
+        return _holds(condition.left, row, newest) and _holds(condition.right, row, newest)
     left, right = condition.left, condition.right
     assert isinstance(left, ast.Column)
-    other = right.value if isinstance(right, ast.Literal) else current[left.name]
+    other = right.value if isinstance(right, ast.Literal) else newest[left.name]
     return row[left.name] is not None and other is not None and row[left.name] == other
 
 

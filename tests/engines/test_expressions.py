@@ -42,6 +42,7 @@ def values(exprs: list[str], tmp_path: Path, **row: Any) -> list[Any]:
         ("i % j", {"i": -7, "j": 3}, -1),
         ("i % j", {"i": 7, "j": 0}, None),
         ("-i", {"i": 5}, -5),
+        ("1 / -d", {"d": 0.0}, None),
         ("i + j", {"i": 5}, None),
         ("f + f", {"f": 0.5}, 1.0),
         ("ts + 1000", {"ts": 500}, 1500),
@@ -106,6 +107,10 @@ def test_calendar_is_in_utc_plus_8(tmp_path: Path) -> None:
     assert values(calls, tmp_path, ts=1_459_419_080_000) == [5, 31, 3, 2016, 18, 11, 20]
     assert values(["dayofweek(day)", "day(day)", "year(day)"], tmp_path, day=datetime.date(2016, 2, 29)) == [2, 29, 2016]
     assert values(["dayofweek(l)", "dayofweek(day)"], tmp_path, l=0) == [5, None]
+
+
+def test_minus_of_zero_is_zero(tmp_path: Path) -> None:
+    assert str(values(["-d"], tmp_path, d=0.0)[0]) == "0.0"
 
 
 def test_the_tutorials_weekday(tmp_path: Path) -> None:

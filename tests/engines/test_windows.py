@@ -116,6 +116,27 @@ def test_at_ignores_the_frame(tmp_path: Path) -> None:
     assert over("range: 9s, exclude: current_time", "at(v, 1)", tmp_path, t1=rows(TIED)) == [None, 1, 2, 2, 2, 16, 32]
 
 
+@pytest.mark.parametrize(
+    ("window", "expr", "values"),
+    [
+        ("rows: 1", "at(v, 3)", [None, None, None, 10, 11]),
+        ("rows: 1", "at(v, 3) + 0", [None, None, None, None, None]),
+        ("rows: 1", "if_null(at(v, 3), 99)", [99, 99, 99, 99, 99]),
+        ("rows: 3, end: 2", "at(v, 0)", [10, 11, 12, 13, 14]),
+        ("rows: 3, end: 2", "at(v, 0) + 0", [None, None, 10, 11, 12]),
+        ("rows: 3, end: 2", "count_where(v, v = at(v, 0))", [0, 0, 1, 1, 1]),
+        ("rows: 3, end: 2", "count_where(k, v = at(v, 0))", [0, 0, 1, 1, 1]),
+        ("range: 3s, exclude: current_row", "at(v, 0) + 0", [None, 10, 11, 12, 13]),
+        ("range: 3s, exclude: current_row", "count_where(v, v = at(v, 0))", [0, 1, 1, 1, 1]),
+        ("range: 3s, max_size: 2", "at(v, 1) + 0", [None, 10, 11, 12, 13]),
+        ("range: 3s, max_size: 2", "at(v, 2) + 0", [None] * 5),
+    ],
+)
+def test_at_within_an_expression_looks_into_the_frame(window: str, expr: str, values: list[int | None], tmp_path: Path) -> None:
+    tables = {"t1": rows([(10 + second, second) for second in range(5)])}
+    assert over(window, expr, tmp_path, **tables) == values
+
+
 def test_null_keys_are_a_group_of_their_own(tmp_path: Path) -> None:
     tables = {"t1": [*rows([(1, 1)], None), *rows([(2, 2)], ""), *rows([(4, 3)], None), *rows([(8, 4)], "")]}
     assert over("range: 100s", "sum(v)", tmp_path, **tables) == [1, 2, 5, 10]

@@ -149,7 +149,8 @@ def _truncated_quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _negate(operand: Vector) -> Vector:
     if operand.type is None:
         return operand
-    return Vector(operand.type, -operand.data, operand.valid, operand.constant)
+    with np.errstate(all="ignore"):
+        return Vector(operand.type, operand.data.dtype.type(0) - operand.data, operand.valid, operand.constant)  # -(0.0) is 0.0
 
 
 def _compare(name: str, left: Vector, right: Vector) -> Vector:

@@ -31,7 +31,7 @@ T_WINDOW, T_COLUMN, T_CAPACITY, T_LIMIT, T_OFFSET, T_WIDTH = (int(member) for me
 X_GROUP, X_LOW, X_HIGH, X_USED, X_DISTINCT, X_TOP, X_VALUES, X_NULLS, X_WIDTH = (int(member) for member in State)
 (A_FUNCTION, A_WINDOW, A_COLUMN, A_N, A_CONDITION, A_MATCH, A_TALLY, A_OUT, A_WIDTH) = (int(member) for member in Aggregate)
 F_COUNT, F_COUNT_SAME, F_DISTINCT_COUNT, F_TOPN, F_TOP1_RATIO = (int(member) for member in list(Function)[:5])
-F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE = (int(member) for member in list(Function)[5:])
+F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE, F_FRAME_AT = (int(member) for member in list(Function)[5:])
 NOTHING = EMPTY_WINDOW
 
 _OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -296,11 +296,11 @@ def distinct_count(tally, state, zero, out):
 
 
 @_kernel
-def count_same(tally, state, current, row, out):
-    """How many values equal the current row's; none do when that is NULL."""
+def count_same(tally, state, newest, row, out):
+    """How many values equal the frame's newest; none do when that is NULL."""
     result = types.int64(0)
-    if is_valid(current, row):
-        result = max(i64(counts_of(tally, state), slot_of(tally, state, tally_key(current, row))), 0)
+    if is_valid(newest, row):
+        result = max(i64(counts_of(tally, state), slot_of(tally, state, tally_key(newest, row))), 0)
     give(out, result)
 
 
@@ -345,14 +345,14 @@ def topn_frequency(tally, state, column, n, best, out):
 
 
 @_small
-def passes(condition, match, row, current_match, current_row):
-    """Whether a row satisfies the condition column and equals the current row in the match column; NULL does neither."""
+def passes(condition, match, row, newest, newest_row):
+    """Whether a row satisfies the condition column and equals the frame's newest row in the match column; NULL does neither."""
     if condition != 0 and (not is_valid(condition, row) or u8(i64(condition, C_DATA), row) == 0):
         return False
     if match != 0:
-        if not is_valid(match, row) or not is_valid(current_match, current_row):
+        if not is_valid(match, row) or not is_valid(newest, newest_row):
             return False
-        return tally_key(match, row) == tally_key(current_match, current_row)
+        return tally_key(match, row) == tally_key(newest, newest_row)
     return True
 
 
@@ -367,21 +367,23 @@ def count(aggregate, columns, current, row, low, high, has_current, out):
     """Rows that are not NULL in the column (any row for `*`) and satisfy the condition."""
     column, condition, match = i64(aggregate, A_COLUMN), i64(aggregate, A_CONDITION), i64(aggregate, A_MATCH)
     result, none = types.int64(0), types.int64(0)
-    current_match = offset_of(current, match)
-    current_row = row * i64(current_match, C_STEP) if match >= 0 else row
+    # x = at(x, 0) compares with the frame's newest row: the current one, if the frame has it.
+    newest, newest_row = offset_of(columns, match), high - 1
     if has_current:
+        newest = offset_of(current, match)
+        newest_row = row * i64(newest, C_STEP) if match >= 0 else row
         own = offset_of(current, column)
         seen = column < 0 or is_valid(own, row * i64(own, C_STEP))
         own_condition = offset_of(current, condition)
         own_row = row * i64(own_condition, C_STEP) if condition >= 0 else row
-        if seen and passes(own_condition, none, own_row, none, none) and (match < 0 or is_valid(current_match, current_row)):
+        if seen and passes(own_condition, none, own_row, none, none) and (match < 0 or is_valid(newest, newest_row)):
             result += 1
     if column < 0 and condition < 0 and match < 0:
         give(out, result + high - low)
         return
     values, where, same = offset_of(columns, column), offset_of(columns, condition), offset_of(columns, match)
     for index in range(low, high):
-        if (column < 0 or is_valid(values, index)) and passes(where, same, index, current_match, current_row):
+        if (column < 0 or is_valid(values, index)) and passes(where, same, index, newest, newest_row):
             result += 1
     give(out, result)
 
@@ -475,6 +477,18 @@ def at(column, own, own_row, slice_, n, out):
 
 
 @_kernel
+def frame_at(column, own, own_row, low, high, has_current, n, out):
+    """The n-th row of the frame, its newest being 0."""
+    place = high - n if has_current else high - 1 - n
+    if has_current and n == 0:
+        give_cell(own, own_row, out)
+    elif n >= 0 and place >= low:
+        give_cell(column, place, out)
+    else:
+        give_null(out)
+
+
+@_kernel
 def first_value(column, own, own_row, low, high, has_current, out):
     """The oldest row's value, NULL or not."""
     if low < high:
@@ -508,7 +522,12 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
         if function == F_DISTINCT_COUNT:
             distinct_count(tally, state, n, out)
         elif function == F_COUNT_SAME:
-            count_same(tally, state, own, own_row, out)
+            if has_current:
+                count_same(tally, state, own, own_row, out)
+            elif low < high:
+                count_same(tally, state, column, high - 1, out)
+            else:
+                give(out, types.int64(0))
         elif function == F_TOP1_RATIO:
             top1_ratio(state, out)
         else:
@@ -529,6 +548,8 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
         extreme(column, own, own_row, low, high, has_current, True, out)
     elif function == F_AT:
         at(column, own, own_row, slice_, n, out)
+    elif function == F_FRAME_AT:
+        frame_at(column, own, own_row, low, high, has_current, n, out)
     else:
         first_value(column, own, own_row, low, high, has_current, out)
 

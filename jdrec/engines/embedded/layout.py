@@ -107,7 +107,7 @@ class Aggregate(IntEnum):
     COLUMN = 2  # -1: `*`
     N = 3  # n of topn_frequency and at; the zero value's key for distinct_count
     CONDITION = 4  # column of the condition, or -1
-    MATCH = 5  # column that must equal the current row's, or -1
+    MATCH = 5  # column that must equal that of the frame's newest row, or -1
     TALLY = 6  # or -1
     OUT = 7  # its first word in the row's results: status (0: NULL), then values
     WIDTH = 8
@@ -125,8 +125,9 @@ class Function(IntEnum):
     AVG = 6
     MIN = 7
     MAX = 8
-    AT = 9
+    AT = 9  # rows back from the current one, whatever the frame
     FIRST_VALUE = 10
+    FRAME_AT = 11  # rows back from the frame's newest
 
 
 EMPTY_WINDOW = -1  # status of topn_frequency over no rows at all

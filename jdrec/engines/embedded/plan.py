@@ -34,7 +34,7 @@ _SCANNED = {
     "avg": Function.AVG,
     "min": Function.MIN,
     "max": Function.MAX,
-    "at": Function.AT,
+    "at": Function.AT,  # or FRAME_AT
     "first_value": Function.FIRST_VALUE,
 }
 _ORDERED = (Function.TOPN_FREQUENCY, Function.MIN, Function.MAX)  # these compare values
@@ -294,8 +294,11 @@ class _Windowed:
                     raise refuse(self.feature, f"topn_frequency with n = {n}")
             return Aggregate(function, self.window, column, type_, n, tally=self.tally(column))
         if call.name in _SCANNED:
-            n = self.number_in(call.args[1]) if call.name == "at" else 0
-            return Aggregate(_SCANNED[call.name], self.window, self.column(call.args[0]), type_, n)
+            if call.name != "at":
+                return Aggregate(_SCANNED[call.name], self.window, self.column(call.args[0]), type_)
+            # OpenMLDB gives at a window of its own only where it is the whole feature; within an expression it looks into the frame.
+            function = Function.AT if call is self.feature.node else Function.FRAME_AT
+            return Aggregate(function, self.window, self.column(call.args[0]), type_, self.number_in(call.args[1]))
         raise refuse(self.feature, f"the aggregate {call.name}")
 
     def count(self, call: ast.Call, type_: SqlType) -> Aggregate:
@@ -309,7 +312,7 @@ class _Windowed:
         return replace(count, condition=None if rows is None else self.column(rows), match=match)
 
     def split(self, condition: ast.Node) -> tuple[ast.Node | None, int | None]:
-        """A condition as one over the row alone and a column that must equal the current row's.
+        """A condition as one over the row alone and a column that must equal the frame's newest row's.
 
         Raises:
             CheckError: it looks at the current row in another way.
