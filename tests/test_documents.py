@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,10 +12,10 @@ import msgspec
 import pytest
 import yaml
 
-from jdrec.config import Config, Task, defaults, load
+from jdrec.config import Task, load
 from jdrec.features.functions import find
 from jdrec.features.resolve import resolve
-from jdrec.paths import CONF
+from tests.composing import composed
 
 REPO = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([REPO / "README.md", *(REPO / "docs").glob("*.md")])
@@ -35,18 +34,6 @@ def first_of_sweep(override: str) -> str:
     """`key=1,2,3` as `key=1`; values in brackets or braces stay whole."""
     key, equals, value = override.partition("=")
     return override if not equals or value[:1] in "[{" else f"{key}={value.split(',')[0]}"
-
-
-@cache
-def composed(*overrides: str) -> Config:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.config_store import ConfigStore
-
-    from jdrec.composition import typed
-
-    ConfigStore.instance().store(name="schema_defaults", node=defaults())
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return typed(compose("config", overrides=list(overrides)))
 
 
 @pytest.mark.parametrize("arguments", list(commands()))
