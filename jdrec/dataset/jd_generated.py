@@ -63,23 +63,31 @@ def generate(settings: GeneratorConfig, root: Path, progress: Progress | None = 
 
     Raises:
         ConfigError: the settings contradict each other.
-        DataError: root holds something that was not generated here.
+        DataError: root holds something that was not generated here, or cannot be written.
     """
-    from filelock import FileLock
-
     root = root.resolve()
     _check_settings(settings)
     found = _made_with(root, settings)
     if found is not None:
         return found
+    try:
+        return _make_alone(settings, root, progress or Progress())
+    except OSError as error:
+        raise DataError(f"cannot write generated tables to {root}: {error}.", where="dataset.root") from error
+
+
+def _make_alone(settings: GeneratorConfig, root: Path, progress: Progress) -> GeneratedReport:
+    """Makes the tables, or finds that another process has just made them."""
+    from filelock import FileLock
+
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(root.parent / f".{root.name}.lock"):
-        found = _made_with(root, settings)  # another process may just have made it
+        found = _made_with(root, settings)
         if found is not None:
             return found
         _check_replaceable(root)
         _remove_leftovers(root)
-        return _make(settings, root, progress or Progress())
+        return _make(settings, root, progress)
 
 
 def _make(settings: GeneratorConfig, root: Path, progress: Progress) -> GeneratedReport:

@@ -312,6 +312,20 @@ def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
     assert make(TINY, tmp_path / "jd").rows["bo_action"] == 50
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write generated tables to .*/file/jd"):
+        make(TINY, tmp_path / "file" / "jd")
+
+
+def test_several_at_once_make_them_once(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: make(TINY, tmp_path / "jd"), range(4)))
+    assert sorted(report.reused for report in reports) == [False, True, True, True]
+
+
 def test_more_requests_than_seconds_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="50,000 requests are too many for 1 users in 1 days"):
         make(GeneratorConfig(users=1, products=1, actions=1, requests=50_000, days=1), tmp_path / "jd")
