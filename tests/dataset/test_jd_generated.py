@@ -314,7 +314,7 @@ def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot write generated tables to .*/file/jd"):
+    with pytest.raises(DataError, match=r"cannot write generated tables to .*/file/jd"):
         make(TINY, tmp_path / "file" / "jd")
 
 
