@@ -137,6 +137,9 @@ def _from_hydra(error: BaseException) -> JdrecError | None:
         return _unknown_override(match.group(1), text)
     if match := re.search(r"Could not find '([^']+)'", text):
         return _unknown_option(match.group(1), text)
+    if match := re.search(r"parsing override '([^=']+)=.*Unknown function '([^']+)'", text, re.DOTALL):
+        advice = f"Quote an expression: '{match.group(1)}=\"{match.group(2)}(...)\"'."
+        return ConfigError(f"Hydra reads {match.group(2)}(...) as a function of its own.", where=match.group(1), hint=advice)
     if match := re.search(r"In '[^']+': (.*)", text):
         return ConfigError(match.group(1))
     return ConfigError(" ".join(line.strip() for line in text.splitlines() if line.strip())[:500])
@@ -157,7 +160,42 @@ def _unknown_override(key: str, text: str) -> ConfigError:
     valid = keys_at(Config, parents)
     if valid and name not in valid:
         return ConfigError(f"unknown key {name!r}.", where=key, hint=nearest(name, valid))
-    return ConfigError("is not in the composed configuration.", where=key, hint=f"To add it, write +{key}=VALUE.")
+    part, known = _first_unknown(key)
+    return ConfigError(
+        f"{part!r} is not in the composed configuration.", where=key, hint=f"{known} To add it, write +{key}=VALUE.".lstrip()
+    )
+
+
+def _first_unknown(key: str) -> tuple[str, str]:
+    """The first part of a path that is not there, and a hint at the names that are."""
+    from omegaconf import DictConfig
+
+    place: Any = _composed_without(key)
+    for part in key.split("."):
+        if not isinstance(place, DictConfig) or part not in place:
+            return part, nearest(part, map(str, place)) if isinstance(place, DictConfig) else ""
+        place = place[part]
+    return key, ""
+
+
+def _composed_without(key: str) -> Any:
+    """What the command line composes without its override of `key`; None where that fails, too."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    arguments = iter(sys.argv[1:])
+    overrides = []
+    for argument in arguments:
+        if argument in ("--config-dir", "-cd"):
+            overrides.append(f"hydra.searchpath=[file://{Path(next(arguments)).resolve()}]")
+        elif not argument.startswith("-") and argument.lstrip("+~").split("=")[0] != key:
+            overrides.append(argument)
+    try:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", overrides=overrides)
+    except Exception:  # this only looks for a better hint; the error to report is another one
+        return None
 
 
 def _unknown_option(choice: str, text: str) -> ConfigError:

@@ -24,6 +24,8 @@ def _mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
     struct = _struct_in(kind, value)
     if struct is not None:
         yield from _struct_mistakes(value, struct, path)
+    elif isinstance(value, Mapping) and (tagged := _tagged(kind)):
+        yield _tag_mistake(value, tagged, path)
     elif isinstance(value, Mapping) and (entry := _mapping_entry(kind)) is not None:
         for name, item in value.items():
             yield from _mistakes(item, entry, f"{path}.{name}")
@@ -32,16 +34,35 @@ def _mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
 
 
 def _struct_mistakes(value: Mapping[str, Any], struct: type, path: str) -> Iterator[JdrecError]:
+    found = list(_field_mistakes(value, struct, path))
+    yield from found
+    if not found:
+        try:
+            msgspec.convert(value, struct)
+        except msgspec.ValidationError as error:  # the section's own rule about several keys
+            yield ConfigError(_reason(error), where=path)
+
+
+def _field_mistakes(value: Mapping[str, Any], struct: type, path: str) -> Iterator[JdrecError]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, item in value.items():
         place = f"{path}.{name}".lstrip(".")
         if name in fields:
             yield from _mistakes(item, fields[name].type, place)
-        else:
+        elif name != struct.__struct_config__.tag_field:  # type: ignore[attr-defined]
             yield ConfigError(f"unknown key {name!r}.", where=place, hint=nearest(name, fields))
     for name, field in fields.items():
         if field.required and name not in value:
             yield ConfigError("is required.", where=f"{path}.{name}".lstrip("."), hint=_description(field.type))
+
+
+def _tag_mistake(value: Mapping[str, Any], tagged: dict[str, type], path: str) -> JdrecError:
+    """The key that says which of several sections is meant is missing or wrong."""
+    key = next(iter(tagged.values())).__struct_config__.tag_field  # type: ignore[attr-defined]
+    place, choices = f"{path}.{key}", ", ".join(tagged)
+    if key not in value:
+        return ConfigError("is required.", where=place, hint=f"One of {choices}.")
+    return ConfigError(f"{value[key]!r} is not a valid value.", where=place, hint=nearest(str(value[key]), tagged))
 
 
 def _leaf_mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
@@ -51,12 +72,17 @@ def _leaf_mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        reason = re.sub(r" - at `\$.*`$", "", str(error)).replace("`", "'")
+        reason = _reason(error)
         choices = _choices(kind)
         if choices and isinstance(value, str):
             yield ConfigError(f"{value!r} is not a valid value.", where=path, hint=nearest(value, choices))
         else:
             yield ConfigError(f"{value!r} does not fit: {reason}.", where=path, hint=_description(kind))
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """msgspec's words without its path, which does not name the keys of a mapping."""
+    return re.sub(r" - at `\$.*`$", "", str(error)).replace("`", "'")
 
 
 def _plain(kind: Any) -> Any:
@@ -72,9 +98,23 @@ def _members(kind: Any) -> list[Any]:
 
 
 def _struct_in(kind: Any, value: Any) -> type | None:
+    """The section that a mapping is; of several it is the one that the mapping's tag names."""
     if not isinstance(value, Mapping):
         return None
-    return next((m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)), None)
+    if tagged := _tagged(kind):
+        key = next(iter(tagged.values())).__struct_config__.tag_field  # type: ignore[attr-defined]
+        return tagged.get(str(value.get(key)))
+    return next(iter(_structs(kind)), None)
+
+
+def _structs(kind: Any) -> list[type]:
+    return [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
+
+
+def _tagged(kind: Any) -> dict[str, type]:
+    """Several sections that can stand in one place, by tag; empty where there is but one."""
+    structs = _structs(kind)
+    return {struct.__struct_config__.tag: struct for struct in structs} if len(structs) > 1 else {}  # type: ignore[attr-defined]
 
 
 def _mapping_entry(kind: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from jdrec.stages import Run
 
@@ -35,7 +38,15 @@ def _demo(run: Run) -> None:
     width = max(map(len, made))
     for place, what in made.items():
         print(f"  {place:<{width}}  {what}")
-    print(f"Serve it for longer:  python -m jdrec task=serve run={run.folder}")
+    print(f"Serve it for longer:  {_python()} -m jdrec task=serve run={run.folder}")
+
+
+def _python() -> str:
+    """How to call this Python from here: make puts it into .venv, where the PATH may not lead."""
+    here, on_path = Path(sys.executable), shutil.which("python")
+    if on_path and Path(on_path) == here:
+        return "python"
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 _PLACES = {
