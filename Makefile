@@ -1,39 +1,53 @@
-# make demo    from nothing to a served score, on generated tables
-# make test    what a laptop can test; ALL=1 adds the slow tests
-# make lint    style and types
-# make bench   the figures of docs/performance.md
-# make clean   removes results; .venv stays
+# make demo         from nothing to a served score, on generated tables
+# make test         what a laptop can test; ALL=1 adds Spark (needs Java) and the slow tests
+# make lint         style and types
+# make golden       rewrites the golden files under tests/golden
+# make reference    rewrites docs/reference.md and docs/functions.md
+# make spark-jars   fetches OpenMLDB's batch engine for engine=spark
+# make bench        the figures of docs/performance.md
+# make clean        removes results; .venv stays
 
 EXTRAS := oneflow,openmldb,serving,dev
-PYTEST := .venv/bin/python -m pytest
-STAMP := .venv/.installed
+PYTHON := .venv/bin/python
+PIP := .venv/bin/pip --quiet --disable-pip-version-check
+BENCHES := $(filter-out bench/common.py,$(wildcard bench/*.py))
 
-.PHONY: setup demo test lint bench golden clean
+.PHONY: setup demo test lint golden reference spark-jars bench clean
 
-setup: $(STAMP)
+setup: .venv/.installed
 
-$(STAMP): setup.cfg pyproject.toml
-	test -x .venv/bin/python || "$$(scripts/find-python)" -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check "setuptools<81" wheel
-	.venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+.venv/.installed: setup.cfg pyproject.toml
+	test -x $(PYTHON) || "$$(scripts/find-python)" -m venv .venv
+	$(PIP) install "setuptools<81" wheel
+	$(PIP) install --editable ".[$(EXTRAS)]"
 	touch $@
 
-demo: $(STAMP)
-	.venv/bin/python -m jdrec +experiment=jd_demo hydra.run.dir=outputs/demo task=demo
+.venv/.installed-spark: .venv/.installed
+	$(PIP) install --editable ".[$(EXTRAS),spark]"
+	touch $@
 
-test: $(STAMP) lint
-	$(PYTEST) $(if $(ALL),,-m "not slow")
+demo: setup
+	$(PYTHON) -m jdrec +experiment=jd_demo hydra.run.dir=outputs/demo task=demo
 
-lint: $(STAMP)
+test: setup lint $(if $(ALL),spark-jars)
+	$(PYTHON) -m pytest $(if $(ALL),,-m "not slow and not spark")
+
+lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-golden: $(STAMP)
-	$(PYTEST) tests -k golden --update-golden
+golden: setup
+	$(PYTHON) -m pytest tests -k golden --update-golden
 
-bench: $(STAMP)
-	for script in bench/[a-b]*.py bench/[d-z]*.py; do .venv/bin/python $$script --json outputs/bench/$$(basename $$script .py).json || exit 1; done
+reference: setup
+	$(PYTHON) scripts/reference.py
+
+spark-jars: .venv/.installed-spark
+	$(PYTHON) -m jdrec.engines.spark.jars
+
+bench: setup
+	set -e; for script in $(BENCHES); do $(PYTHON) $$script --json outputs/bench/$$(basename $$script .py).json; done
 
 clean:
 	rm -rf outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jdrec.engines.embedded.extract import assemble, joined_columns, load_tables, request_times
+from jdrec.engines.embedded.native import evaluate
 from jdrec.engines.embedded.plan import make_plan
 from jdrec.errors import DataError, nearest
 from jdrec.features.spec import FeatureSet
@@ -45,6 +46,7 @@ class RequestSession:
         self.feature_set = feature_set
         self._plan = make_plan(feature_set)
         self._lock = Lock()
+        evaluate()  # compiled now where it never was, so that no request waits for it
         data = load_tables(self._plan, tables, progress or Progress.silent(), only=preload)
         request, time = feature_set.request_table, feature_set.request_time
         self._stores = [OnlineStore(store, request, time, data) for store in self._plan.stores]
