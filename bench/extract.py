@@ -62,12 +62,12 @@ def extract(root: Path, run_dir: Path, environment: dict[str, str]) -> dict[str,
 
 
 def generate(root: Path, actions: int, requests: int) -> None:
-    from jdrec.config import GeneratorConfig
-    from jdrec.dataset.jd_generated import generate as generate_tables
+    from jdrec.config import JdGeneratorConfig
+    from jdrec.dataset.generated.folder import generate as generate_tables
     from jdrec.progress import Progress
 
     users = max(1000, actions // 50)
-    settings = GeneratorConfig(users=users, products=max(500, users // 10), actions=actions, requests=requests, shuffle=True)
+    settings = JdGeneratorConfig(users=users, products=max(500, users // 10), actions=actions, requests=requests, shuffle=True)
     generate_tables(settings, root, Progress())
 
 

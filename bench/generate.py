@@ -9,8 +9,8 @@ from pathlib import Path
 
 import common
 
-from jdrec.config import GeneratorConfig
-from jdrec.dataset.jd_generated import generate
+from jdrec.config import JdGeneratorConfig
+from jdrec.dataset.generated.folder import generate
 from jdrec.progress import Progress
 
 
@@ -20,7 +20,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--shuffle", action="store_true", help="rows in random order")
     arguments = parser.parse_args()
-    settings = GeneratorConfig(
+    settings = JdGeneratorConfig(
         users=arguments.users,
         products=arguments.products,
         actions=arguments.actions,

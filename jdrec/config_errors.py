@@ -143,9 +143,7 @@ def keys_at(schema: type, path: list[str]) -> list[str]:
     """The keys that the schema allows under a YAML path; empty where names are free."""
     kind: Any = schema
     for part in path:
-        struct = _struct_in(kind, {})
-        if struct is not None:
-            fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        if fields := _fields(kind):
             if part not in fields:
                 return []
             kind = fields[part]
@@ -153,5 +151,11 @@ def keys_at(schema: type, path: list[str]) -> list[str]:
             kind = entry
         else:
             return []
-    struct = _struct_in(kind, {})
-    return [field.encode_name for field in msgspec.structs.fields(struct)] if struct is not None else []
+    return list(_fields(kind))
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Name to type of the fields of every section that can stand here."""
+    structs = _structs(kind)
+    tag = {structs[0].__struct_config__.tag_field: str} if len(structs) > 1 else {}  # type: ignore[attr-defined]
+    return {**tag, **{field.encode_name: field.type for struct in structs for field in msgspec.structs.fields(struct)}}

@@ -50,7 +50,7 @@ class Run:
     def generate_tables(self) -> None:
         if self.config.dataset.generate is None:
             return
-        from jdrec.dataset.jd_generated import generate
+        from jdrec.dataset.generated.folder import generate
 
         generate(self.config.dataset.generate, Path(self.config.dataset.root), self.progress)
 
@@ -96,13 +96,16 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def render(run: Run) -> str:
-    """Writes sql/*.sql; as quick as looking it up, so it is not cached."""
+    """Writes sql/*.sql and Triton's config.pbtxt; as quick as looking them up, so they are not cached."""
     from jdrec.features import sql
+    from jdrec.serving import pbtxt
 
-    texts = sql.render(run.feature_set, run.config, run.folder)
+    triton = run.config.serving.triton
+    texts = {Path("sql") / name: text for name, text in sql.render(run.feature_set, run.config, run.folder).items()}
+    texts[Path("triton") / triton.model / "config.pbtxt"] = pbtxt.render(run.feature_set, triton)
     for name, text in texts.items():
-        write_atomically(run.folder / "sql" / name, text)
-    return ", ".join(texts)
+        write_atomically(run.folder / name, text)
+    return ", ".join(name.name for name in texts)
 
 
 def check(run: Run) -> str:

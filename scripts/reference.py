@@ -27,12 +27,26 @@ def rows(struct: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str, st
     for field in msgspec.structs.fields(struct):
         key = f"{path}.{field.encode_name}" if path else field.encode_name
         nested, named = _nested(field.type)
-        if nested is None:
+        if not nested:
             yield key, _type_name(field.type), _default(field), _description(field.type)
             continue
         if description := _description(field.type):
             yield key, "mapping" if named else "section", _default(field) if not named else "", description
-        yield from rows(nested, f"{key}.<name>" if named else key)
+        below = f"{key}.<name>" if named else key
+        if len(nested) == 1:
+            yield from rows(nested[0], below)
+        else:
+            yield from _choice_rows(nested, below)
+
+
+def _choice_rows(structs: list[type[msgspec.Struct]], path: str) -> Iterator[tuple[str, str, str, str]]:
+    """The key that chooses one of several sections, then each section's keys, marked with the choice."""
+    tags = {str(struct.__struct_config__.tag): struct for struct in structs}
+    what = "; ".join(f"{tag}: {(struct.__doc__ or '').splitlines()[0].rstrip('.')}" for tag, struct in tags.items())
+    yield f"{path}.{structs[0].__struct_config__.tag_field}", " \\| ".join(tags), "required", f"{what}."
+    for tag, struct in tags.items():
+        for key, kind, default, description in rows(struct, path):
+            yield key, kind, default, f"{tag}: {description}"
 
 
 def _plain(kind: Any) -> Any:
@@ -44,14 +58,16 @@ def _options(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
 
 
-def _nested(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """The section that a type holds, and whether it holds one for each name of the user's."""
+def _nested(kind: Any) -> tuple[list[type[msgspec.Struct]], bool]:
+    """The sections one of which a type holds, and whether it holds one for each name of the user's."""
+    found, named = [], False
     for option in _options(kind):
-        named = typing.get_origin(_plain(option)) is dict
-        inner = typing.get_args(_plain(option))[1] if named else _plain(option)
+        of_names = typing.get_origin(_plain(option)) is dict
+        inner = typing.get_args(_plain(option))[1] if of_names else _plain(option)
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            return inner, named
-    return None, False
+            found.append(inner)
+            named = of_names
+    return found, named
 
 
 def _type_name(kind: Any) -> str:

@@ -57,6 +57,13 @@ def test_a_valid_configuration_loads_with_defaults() -> None:
         ),
         ("features.windows.w", {}, "features.windows.w.partition_by: is required. Key columns; a mapping where the union table's"),
         ("dataset.root", "???", "dataset.root: must be given. Folder that holds the tables."),
+        ("dataset.generate", {"users": 9}, "dataset.generate.generator: is required. One of jd, ads."),
+        ("dataset.generate.generator", "add", "dataset.generate.generator: 'add' is not a valid value. Did you mean 'ads'?"),
+        (
+            "dataset.generate",
+            {"generator": "ads", "actions": 9},
+            "dataset.generate.actions: unknown key 'actions'. Valid: users, ads, visits, requests, days, label_rate, shuffle, seed",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_path(path: str, value: Any, message: str) -> None:

@@ -14,22 +14,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jdrec.config import GeneratorConfig
-from jdrec.dataset.generated_behaviour import _all_different, draw_requests
-from jdrec.dataset.generated_entities import draw_products, zipf_shares
-from jdrec.dataset.generated_signal import AucCounter, Calibration, earlier_of_pair, sigmoid
-from jdrec.dataset.generated_writer import local_time_text
-from jdrec.dataset.jd_generated import generate
+from jdrec.config import JdGeneratorConfig
+from jdrec.dataset.generated.files import local_time_text
+from jdrec.dataset.generated.folder import generate
+from jdrec.dataset.generated.jd.behaviour import draw_requests
+from jdrec.dataset.generated.jd.entities import draw_products
+from jdrec.dataset.generated.jd.signal import earlier_of_pair
+from jdrec.dataset.generated.shares import all_different, zipf_shares
+from jdrec.dataset.generated.truth import AucCounter, Calibration, sigmoid
 from jdrec.errors import ConfigError, DataError
 from jdrec.progress import Progress
 
-SMALL = GeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=7)
+SMALL = JdGeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=7)
 FOLDERS = ("action", "bo_action", "bo_comment", "bo_product", "bo_user", "flattenRequest_clean")
 DAY_MS = 86_400_000
 START_MS = 1_454_256_000_000
 
 
-def make(settings: GeneratorConfig, root: Path) -> Any:
+def make(settings: JdGeneratorConfig, root: Path) -> Any:
     return generate(settings, root, Progress.silent())
 
 
@@ -49,8 +51,8 @@ def root_in_pieces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As many rows, but drawn in many chunks of users and ordered in many buckets."""
     root = tmp_path_factory.mktemp("generated") / "jd"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jdrec.dataset.generated_tables.CHUNK_ROWS", 700)
-        patch.setattr("jdrec.dataset.generated_spill.BUCKET_ROWS", 300)
+        patch.setattr("jdrec.dataset.generated.chunks.CHUNK_ROWS", 700)
+        patch.setattr("jdrec.dataset.generated.spill.BUCKET_ROWS", 300)
         make(SMALL, root)
     return root
 
@@ -117,7 +119,7 @@ def test_split_id_tells_whether_a_behaviour_row_made_the_request(root: Path) -> 
 def test_time_order_and_random_order_hold_the_same_rows(root: Path, root_in_pieces: Path, tmp_path: Path) -> None:
     for ordered in (root, root_in_pieces):
         assert (np.diff(read(ordered, "bo_action")["time"].to_numpy()) >= 0).all()
-    make(GeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=7, shuffle=True), tmp_path / "jd")
+    make(JdGeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=7, shuffle=True), tmp_path / "jd")
     mixed = read(tmp_path / "jd", "bo_action")
     assert 0.4 < (np.diff(mixed["time"].to_numpy()) > 0).mean() < 0.6
     keys = [("time", "ascending"), ("pair_id", "ascending"), ("type", "ascending"), ("model_id", "ascending")]
@@ -201,7 +203,7 @@ def test_report_tells_the_label_rate_and_the_best_auc(root: Path) -> None:
 
 
 def test_label_rate_is_met_with_hardly_any_behaviour(tmp_path: Path) -> None:
-    report = make(GeneratorConfig(users=50, products=10, actions=0, requests=4_000, days=20, label_rate=0.3), tmp_path / "jd")
+    report = make(JdGeneratorConfig(users=50, products=10, actions=0, requests=4_000, days=20, label_rate=0.3), tmp_path / "jd")
     assert report.rows["bo_action"] == 0
     assert 0.27 < report.label_rate < 0.33
 
@@ -209,12 +211,12 @@ def test_label_rate_is_met_with_hardly_any_behaviour(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        GeneratorConfig(users=1, products=1, actions=1, requests=1, days=1),
-        GeneratorConfig(users=1, products=1, actions=10, requests=3_000, days=1),
-        GeneratorConfig(users=5_000, products=3, actions=3, requests=2, days=1),
+        JdGeneratorConfig(users=1, products=1, actions=1, requests=1, days=1),
+        JdGeneratorConfig(users=1, products=1, actions=10, requests=3_000, days=1),
+        JdGeneratorConfig(users=5_000, products=3, actions=3, requests=2, days=1),
     ],
 )
-def test_extreme_settings(tmp_path: Path, settings: GeneratorConfig) -> None:
+def test_extreme_settings(tmp_path: Path, settings: JdGeneratorConfig) -> None:
     report = make(settings, tmp_path / "jd")
     assert (report.rows["bo_user"], report.rows["bo_action"], report.rows["flattenRequest"]) == (
         settings.users,
@@ -231,12 +233,12 @@ def test_same_seed_same_tables_and_other_seed_others(root: Path, tmp_path: Path)
     make(SMALL, tmp_path / "again")
     for folder in (*FOLDERS, "truth"):
         assert read(tmp_path / "again", folder).equals(read(root, folder))
-    make(GeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=8), tmp_path / "other")
+    make(JdGeneratorConfig(users=120, products=30, actions=6_000, requests=1_500, days=40, seed=8), tmp_path / "other")
     assert not read(tmp_path / "other", "bo_action").equals(read(root, "bo_action"))
 
 
-TINY = GeneratorConfig(users=5, products=5, actions=50, requests=20, days=10)
-TINY_OTHER = GeneratorConfig(users=5, products=5, actions=60, requests=20, days=10)
+TINY = JdGeneratorConfig(users=5, products=5, actions=50, requests=20, days=10)
+TINY_OTHER = JdGeneratorConfig(users=5, products=5, actions=60, requests=20, days=10)
 
 
 def test_reused_while_settings_match_and_made_anew_when_not(tmp_path: Path) -> None:
@@ -300,7 +302,7 @@ def test_nothing_is_left_of_an_interrupted_run(tmp_path: Path, monkeypatch: pyte
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jdrec.dataset.generated_writer.comment_columns", interrupt)
+    monkeypatch.setattr("jdrec.dataset.generated.jd.columns.comment_columns", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make(TINY_OTHER, tmp_path / "jd")
     assert make(TINY, tmp_path / "jd").reused is True
@@ -328,7 +330,7 @@ def test_several_at_once_make_them_once(tmp_path: Path) -> None:
 
 def test_more_requests_than_seconds_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="50,000 requests are too many for 1 users in 1 days"):
-        make(GeneratorConfig(users=1, products=1, actions=1, requests=50_000, days=1), tmp_path / "jd")
+        make(JdGeneratorConfig(users=1, products=1, actions=1, requests=50_000, days=1), tmp_path / "jd")
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------
@@ -337,7 +339,7 @@ def test_more_requests_than_seconds_is_a_mistake(tmp_path: Path) -> None:
 def test_equal_times_move_to_the_following_seconds() -> None:
     group = np.array([0, 0, 0, 0, 1, 1, 2])
     time = np.array([5, 5, 5, 7, 5, 9, 1])
-    assert _all_different(group, time).tolist() == [5, 6, 7, 8, 5, 9, 1]
+    assert all_different(group, time).tolist() == [5, 6, 7, 8, 5, 9, 1]
 
 
 def test_earlier_of_pair_counts_within_the_users_last_rows() -> None:
@@ -379,7 +381,7 @@ def test_calibration_meets_the_rate() -> None:
 
 
 def test_local_time_text_is_utc8() -> None:
-    assert local_time_text(np.array([0, 86_399, 86_400, -1, 28 * 86_400 + 3_661])).to_pylist() == [
+    assert local_time_text(START_MS, np.array([0, 86_399, 86_400, -1, 28 * 86_400 + 3_661])).to_pylist() == [
         "2016-02-01 00:00:00",
         "2016-02-01 23:59:59",
         "2016-02-02 00:00:00",

@@ -1,6 +1,6 @@
-"""`dataset=jd_generated`: tables of the JD schema with a known signal, made once into `dataset.root`.
+"""Generated tables with a known signal, made once into `dataset.root`.
 
-    root/<table>/<table>.parquet    the six tables, laid out as the real ones
+    root/<table>/<table>.parquet    the tables
     root/truth/truth.parquet        the true probability of each request, for judging a model
     root/generated.json             settings, rows, label_rate, best_auc, seconds
 
@@ -16,19 +16,22 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from jdrec.config import GeneratorConfig
+from jdrec.config import AdGeneratorConfig, GeneratorConfig, JdGeneratorConfig
 from jdrec.errors import ConfigError, DataError
-from jdrec.progress import Progress
+from jdrec.progress import Progress, Task
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # raised when the same settings give other tables
 MANIFEST = "generated.json"
-_OURS = {"action", "flattenRequest_clean", "bo_user", "bo_action", "bo_product", "bo_comment", "truth", MANIFEST}
+_FOLDERS: dict[str, tuple[str, ...]] = {  # what each generator writes
+    "jd_generated": ("action", "flattenRequest_clean", "bo_user", "bo_action", "bo_product", "bo_comment", "truth"),
+    "ads_generated": ("impression", "click", "visit", "user", "ad", "truth"),
+}
 _MOVE = "Choose another dataset.root, or move that folder away."
 
 
@@ -40,7 +43,7 @@ class GeneratedReport(msgspec.Struct, frozen=True, kw_only=True):
         label_rate: share of positive labels.
         best_auc: AUC of the true probabilities against the drawn labels, which no model beats but by chance; None for one class.
         best_logloss: their logloss.
-        attributes_auc: AUC of what users' and products' attributes and the weekday say without any window.
+        attributes_auc: AUC of what a request's own attributes and those of its joins say without any window.
         seconds: how long the generation took.
     """
 
@@ -51,6 +54,14 @@ class GeneratedReport(msgspec.Struct, frozen=True, kw_only=True):
     attributes_auc: float | None
     seconds: float
     reused: bool = False
+
+
+class _Generator(Protocol):
+    """One data set's way of drawing tables."""
+
+    def __init__(self, settings: Any, root: Path, task: Task): ...
+
+    def run(self) -> dict[str, Any]: ...
 
 
 def generate(settings: GeneratorConfig, root: Path, progress: Progress | None = None) -> GeneratedReport:
@@ -91,15 +102,14 @@ def _make_alone(settings: GeneratorConfig, root: Path, progress: Progress) -> Ge
 
 
 def _make(settings: GeneratorConfig, root: Path, progress: Progress) -> GeneratedReport:
-    from jdrec.dataset.generated_tables import TableGenerator, rows_total
-
+    generator, total = _generator_of(settings)
     start = time.perf_counter()
     work = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".new", dir=root.parent))
     try:
-        with progress.task("generate tables", rows_total(settings)) as task:
-            made = TableGenerator(settings, work, task).run()
+        with progress.task("generate tables", total) as task:
+            made = generator(settings, work, task).run()
         made["seconds"] = round(time.perf_counter() - start, 3)
-        manifest = {"generator": "jd_generated", "format": FORMAT, "settings": msgspec.to_builtins(settings), **made}
+        manifest = {"generator": _name(settings), "format": FORMAT, "settings": msgspec.to_builtins(settings), **made}
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         work.chmod(0o755)
         _swap(work, root)
@@ -109,6 +119,21 @@ def _make(settings: GeneratorConfig, root: Path, progress: Progress) -> Generate
     auc = f"{report.best_auc:.4f}" if report.best_auc is not None else "undefined"
     log.info("generated  %s rows into %s (%.1f s); best possible AUC %s", f"{sum(report.rows.values()):,}", root, report.seconds, auc)
     return report
+
+
+def _name(settings: GeneratorConfig) -> str:
+    return "jd_generated" if isinstance(settings, JdGeneratorConfig) else "ads_generated"
+
+
+def _generator_of(settings: GeneratorConfig) -> tuple[type[_Generator], int]:
+    """The generator, and how many steps it will report."""
+    if isinstance(settings, AdGeneratorConfig):
+        from jdrec.dataset.generated.ads.tables import AdGenerator, ad_rows_total
+
+        return AdGenerator, ad_rows_total(settings)
+    from jdrec.dataset.generated.jd.tables import JdGenerator, jd_rows_total
+
+    return JdGenerator, jd_rows_total(settings)
 
 
 def _check_settings(settings: GeneratorConfig) -> None:
@@ -127,7 +152,7 @@ def _made_with(root: Path, settings: GeneratorConfig) -> GeneratedReport | None:
     manifest = _manifest(root)
     if manifest is None or manifest.get("format") != FORMAT or manifest.get("settings") != msgspec.to_builtins(settings):
         return None
-    if not all((root / name / f"{name}.parquet").is_file() for name in _OURS - {MANIFEST}):
+    if not all((root / name / f"{name}.parquet").is_file() for name in _FOLDERS[_name(settings)]):
         return None
     fields = {field: manifest[field] for field in GeneratedReport.__struct_fields__ if field != "reused"}
     return msgspec.convert({**fields, "reused": True}, GeneratedReport)
@@ -138,7 +163,7 @@ def _manifest(root: Path) -> dict[str, Any] | None:
         manifest = json.loads((root / MANIFEST).read_text())
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) and manifest.get("generator") == "jd_generated" else None
+    return manifest if isinstance(manifest, dict) and manifest.get("generator") in _FOLDERS else None
 
 
 def _check_replaceable(root: Path) -> None:
@@ -146,12 +171,13 @@ def _check_replaceable(root: Path) -> None:
         return
     if not root.is_dir():
         raise DataError(f"{root} is a file, not a folder for generated tables.", where="dataset.root", hint="Choose another dataset.root.")
-    present = sorted(item.name for item in root.iterdir())
-    if present and _manifest(root) is None:
+    present, manifest = sorted(item.name for item in root.iterdir()), _manifest(root)
+    if present and manifest is None:
         raise DataError(
             f"{root} holds {_listed(present)} and was not made by the generator; nothing is overwritten.", where="dataset.root", hint=_MOVE
         )
-    foreign = [name for name in present if name not in _OURS]
+    ours = {MANIFEST, *(_FOLDERS[manifest["generator"]] if manifest else ())}
+    foreign = [name for name in present if name not in ours]
     if foreign:
         raise DataError(
             f"{root} was generated with other settings but also holds {_listed(foreign)}; nothing is overwritten.",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DAY = 86_400  # seconds; all times here are seconds after the start of the generated period
+from jdrec.dataset.generated.shares import DAY, draw, zipf_shares
+
 WEEK = 7 * DAY
 NEVER = np.iinfo(np.int32).max
 
@@ -30,19 +31,6 @@ BRANDS = 200
 
 USER = np.dtype([("time", "<i4"), ("user", "<u4"), ("age", "u1"), ("sex", "u1"), ("level", "u1")])
 COMMENT = np.dtype([("time", "<i4"), ("product", "<u4"), ("number", "u1"), ("bad", "u1"), ("rate", "<f4")])
-
-
-def zipf_shares(count: int, exponent: float = 0.9) -> np.ndarray:
-    """Popularity of `count` keys, most popular first, summing to 1: a Zipf law whose head is flattened a little in large populations."""
-    head = 1 + np.sqrt(count) / 10
-    shares = (np.arange(count) + head) ** -exponent
-    return shares / shares.sum()
-
-
-def draw(random: np.random.Generator, shares: tuple[float, ...], size: int) -> np.ndarray:
-    """Codes uint8 [size], code i with probability shares[i]."""
-    ends = np.cumsum(shares)
-    return np.searchsorted(ends / ends[-1], random.random(size), side="right").astype(np.uint8)
 
 
 def draw_users(random: np.random.Generator, first: int, count: int) -> np.ndarray:

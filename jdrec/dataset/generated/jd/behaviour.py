@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from jdrec.dataset.generated_entities import DAY, Products, draw
+from jdrec.dataset.generated.jd.entities import Products
+from jdrec.dataset.generated.shares import DAY, all_different, draw, moments
 
 TYPES = ("1", "2", "3", "4", "5", "6")  # browse, cart, uncart, order, favourite, click
 BROWSE, CART, UNCART, ORDER, FAVOURITE, CLICK = range(6)
@@ -22,7 +23,6 @@ REPEAT_SHARE = 0.35  # requests for the same product as the user's previous requ
 ELSEWHERE_SHARE = 0.1  # behaviour with a product that the request is not about
 EVENT_SHARE = 0.92  # requests that happen at the time of a behaviour row
 MEAN_LAG = 2.5 * DAY
-HOURS = np.array([12, 6, 3, 2, 2, 3, 6, 12, 22, 36, 44, 44, 38, 38, 40, 42, 40, 36, 36, 44, 56, 60, 50, 28], float)
 
 REQUEST = np.dtype(
     [("time", "<i4"), ("user", "<u4"), ("product", "<u4"), ("event", "u1"), ("logit", "<f4"), ("attributes_logit", "<f4")]
@@ -39,11 +39,11 @@ def draw_requests(random: np.random.Generator, first_user: int, per_user: np.nda
     """
     count = int(per_user.sum())
     user = np.repeat(np.arange(len(per_user)), per_user)
-    time = _moments(random, count, days)
+    time = moments(random, count, days)
     order = np.lexsort((time, user))
     requests = np.zeros(count, REQUEST)
     requests["user"] = first_user + user
-    requests["time"] = _all_different(user, time[order])
+    requests["time"] = all_different(user, time[order])
 
     place = np.arange(count)
     fresh = random.random(count) >= REPEAT_SHARE
@@ -89,20 +89,3 @@ def draw_actions(random: np.random.Generator, requests: np.ndarray, count: int, 
     actions["type"] = np.where(moody, mood, plain)
     actions["model"] = np.where(actions["type"] == CLICK, draw(random, MODEL_SHARES, count), 0)
     return actions
-
-
-def _moments(random: np.random.Generator, count: int, days: int) -> np.ndarray:
-    """Times int64 [count] in the period, at hours when people shop, not in its first hour (so that behaviour can come before)."""
-    ends = np.cumsum(HOURS)
-    hour = np.searchsorted(ends, random.random(count) * ends[-1], side="right").clip(max=23)
-    time = random.integers(0, days, count) * DAY + hour * 3600 + random.integers(0, 3600, count)
-    return np.maximum(time, 3600)
-
-
-def _all_different(group: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Moves equal times within a group to the following seconds; both [n], ordered by (group, time)."""
-    if not len(time):
-        return time
-    place = np.arange(len(time))
-    apart = group * (int(time.max()) + len(time) + 1)
-    return np.maximum.accumulate(time + apart - place) + place - apart
