@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
+_LINK_FROM_BYTES = 1 << 20
 
 
 def content_key(inputs: Any) -> str:
@@ -85,7 +86,7 @@ def _remove_leftovers(final: Path) -> None:
 
 
 def publish(source: Path, target: Path, names: Iterable[str] | None = None) -> None:
-    """Puts the files of a result into a run folder: hard links where the file system can, copies elsewhere.
+    """Puts the files of a result into a run folder: hard links of large files where the file system can, copies otherwise.
 
     A file or folder of the same name that is already there is replaced. Links keep the run readable when the cache is pruned.
     """
@@ -108,7 +109,11 @@ def _replace(source: Path, target: Path) -> None:
 
 
 def _link_or_copy(source: str, target: str) -> None:
+    """Links large files; copies those that someone might edit."""
+    if os.path.getsize(source) < _LINK_FROM_BYTES:
+        shutil.copy2(source, target)
+        return
     try:
         os.link(source, target)
-    except OSError:
+    except OSError:  # another file system, or one without links
         shutil.copy2(source, target)

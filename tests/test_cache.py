@@ -85,9 +85,11 @@ def test_publishing_twice_leaves_the_same_files(tmp_path: Path) -> None:
     entry, run = tmp_path / "entry", tmp_path / "run"
     entry.mkdir()
     (entry / "metrics.json").write_text("{}")
+    (entry / "features.parquet").write_bytes(bytes(1 << 20))  # large enough to be linked
     for _ in range(2):
         publish(entry, run)
-    assert [item.name for item in run.iterdir()] == ["metrics.json"]
+    assert sorted(item.name for item in run.iterdir()) == ["features.parquet", "metrics.json"]
+    assert (run / "features.parquet").samefile(entry / "features.parquet")
 
 
 def test_code_version_tells_rooms_apart() -> None:
