@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jdrec.engines.embedded.joins import last_rows
+from jdrec.engines.embedded.joins import known, last_rows
 from jdrec.engines.embedded.keys import Groups
 from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.features.spec import Join
@@ -15,7 +15,7 @@ from jdrec.online.store import key_names
 
 
 class OnlineJoin:
-    """The joined table's newest row for each key. Not safe for several threads at once.
+    """The joined table's newest row for each key; none for a key with a NULL. Not safe for several threads at once.
 
     Args:
         columns: the joined table's columns that features read.
@@ -28,7 +28,9 @@ class OnlineJoin:
         keys = [table[right] for _, right in join.on]
         self._rows = len(keys[0])
         groups = Groups(keys, self._rows)
-        chosen = last_rows(groups.numbers, groups.count, table[join.order_by] if join.order_by else None)
+        chosen = last_rows(
+            np.where(known(keys), groups.numbers, np.int32(-1)), groups.count, table[join.order_by] if join.order_by else None
+        )
         chosen = chosen[chosen >= 0]
         self._row_of: dict[Any, int] = dict(zip(key_names([key.take(chosen) for key in keys], len(chosen)), chosen.tolist(), strict=True))
         self._order = _order_values(table[join.order_by]) if join.order_by else []
@@ -36,11 +38,12 @@ class OnlineJoin:
 
     def insert(self, columns: Mapping[str, Vector], rows: int) -> None:
         """Adds rows in order of arrival."""
-        names = key_names([columns[right] for _, right in self.join.on], rows)
+        keys = [columns[right] for _, right in self.join.on]
+        names, matchable = key_names(keys, rows), known(keys)
         order = _order_values(columns[self.join.order_by]) if self.join.order_by else []
         for row, name in enumerate(names):
-            known = self._row_of.get(name)
-            if not order or known is None or order[row] >= self._order[known]:
+            last = self._row_of.get(name)
+            if matchable[row] and (not order or last is None or order[row] >= self._order[last]):
                 self._row_of[name] = self._rows + row
             if order:
                 self._order.append(order[row])

@@ -59,7 +59,7 @@ def as_row(block: Block, request: Row) -> Row:
 def last_join(feature_set: FeatureSet, tables: Tables, request: Row, name: str) -> Row | None:
     """The last inserted row with the key, or the one with the largest value, the last of equals."""
     join = feature_set.joins[name]
-    found = [row for row in tables[join.table] if all(request[left] == row[right] for left, right in join.on)]
+    found = [row for row in tables[join.table] if all(request[left] is not None and request[left] == row[right] for left, right in join.on)]
     if join.order_by is not None:
         found = sorted(found, key=lambda row: float("-inf") if row[join.order_by] is None else row[join.order_by])
     return found[-1] if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,11 +15,17 @@ def last_join(join: Join, request: Mapping[str, Vector], table: Mapping[str, Vec
     """int64 [rows]: the joined table's row for each request, -1 for none.
 
     Of several rows with the key the last one in the table's order, or the one with the largest `order_by`, the last of equals; a NULL
-    there is smaller than all. NULL keys match each other.
+    there is smaller than all. A key that is NULL, or has a NULL part, matches nothing.
     """
     groups = Groups([request[left] for left, _ in join.on], rows)
-    group = groups.find([table[right] for _, right in join.on])
+    keys = [table[right] for _, right in join.on]
+    group = np.where(known(keys), groups.find(keys), np.int32(-1))
     return last_rows(group, groups.count, table[join.order_by] if join.order_by else None)[groups.numbers]
+
+
+def known(keys: Sequence[Vector]) -> np.ndarray:
+    """bool [rows]: where no part of a key is NULL."""
+    return np.logical_and.reduce([key.is_valid for key in keys])
 
 
 def last_rows(group: np.ndarray, groups: int, order_by: Vector | None) -> np.ndarray:
