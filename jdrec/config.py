@@ -107,9 +107,17 @@ class JoinConfig(Section, frozen=True, kw_only=True):
     last_join: Annotated[str, Meta(description="The table to join.")]
     on: Annotated[
         str | dict[str, str] | list[str],
-        Meta(description="A column of both tables, several, or a mapping of request column to joined column."),
+        Meta(
+            description="A column of both tables, several, or a mapping of request column to joined column; join.column is one of an earlier join."
+        ),
     ]
     order_by: Annotated[str | None, Meta(description="Take the row with the largest value of this column.")] = None
+    where: Annotated[
+        str | None,
+        Meta(
+            description="A condition that the row has to fulfil besides; names are the joined table's, or qualified: request_table.column."
+        ),
+    ] = None
 
 
 Exclude = Literal["instances", "current_row", "current_time"]
@@ -120,12 +128,18 @@ class WindowConfig(Section, frozen=True, kw_only=True):
         str | list[str] | dict[str, str],
         Meta(description="Key columns; a mapping where the union table's column has another name: {union column: request column}."),
     ]
-    union: Annotated[Names, Meta(description="Table, or tables, whose rows are merged into the window.")] = field(default_factory=list)
+    union: Annotated[
+        Names, Meta(description="Table, or tables, whose rows are merged into the window, by the columns that they share.")
+    ] = field(default_factory=list)
+    request_row: Annotated[
+        dict[str, str],
+        Meta(description="What else the request has as a row of the union, as {union column: request column}; '' and 0 by default."),
+    ] = field(default_factory=dict)
     order_by: Annotated[str | None, Meta(description="Time column of the windowed rows; the table's own time column by default.")] = None
-    rows: Annotated[int | str | None, Meta(description="ROWS frame: how many rows back it starts, e.g. 10 or '10 open'.")] = None
+    rows: Annotated[int | str | None, Meta(description="ROWS frame: how many rows back it starts, e.g. 10, '10 open' or unbounded.")] = None
     range: Annotated[
         int | str | None,
-        Meta(description="ROWS_RANGE frame: how far back it starts, e.g. 14d, 10h, '7d open'; a bare number is milliseconds."),
+        Meta(description="ROWS_RANGE frame: how far back it starts, e.g. 14d, 10h, '7d open', unbounded; a bare number is milliseconds."),
     ] = None
     end: Annotated[
         int | str | None,
@@ -138,8 +152,10 @@ class WindowConfig(Section, frozen=True, kw_only=True):
 
 
 class FeatureConfig(Section, frozen=True, kw_only=True):
-    expr: Annotated[str, Meta(description="OpenMLDB expression.")]
-    over: Annotated[str | None, Meta(description="Window that its aggregates run over.")] = None
+    expr: Annotated[str | None, Meta(description="OpenMLDB expression.")] = None
+    over: Annotated[
+        Names | None, Meta(description="Window that its aggregates run over; with several, the entry stands for a feature of each.")
+    ] = None
     join: Annotated[str | None, Meta(description="Join whose columns it reads.")] = field(default=None, name="from")
     kind: Annotated[
         Kind | None,
@@ -149,6 +165,23 @@ class FeatureConfig(Section, frozen=True, kw_only=True):
         Encoding | None,
         Meta(description="hash, bucket or numeric; by default preprocess.numeric for numeric features, hash for categorical ones."),
     ] = None
+    columns: Annotated[Names, Meta(description="Short form: the entry stands for a feature of each of these columns.")] = field(
+        default_factory=list
+    )
+    functions: Annotated[
+        Names | dict[str, str],
+        Meta(
+            description="Short form: functions of each column, such as distinct_count or 'topn_frequency({column}, 3)'; a mapping names them."
+        ),
+    ] = field(default_factory=list)
+    name: Annotated[
+        str | None,
+        Meta(description="Short form: pattern of the names; by default those of {window} or {from}, {column} and {function}, joined by _."),
+    ] = None
+    openmldb_only: Annotated[
+        bool, Meta(description="The expression is SQL for OpenMLDB alone, OVER included; it goes into the query as it is.")
+    ] = False
+    type: Annotated[SqlType | None, Meta(description="Type of an openmldb_only expression; OpenMLDB's compiler checks it.")] = None
 
 
 class QueryConfig(Section, frozen=True, kw_only=True):
@@ -170,7 +203,15 @@ class FeaturesConfig(Section, frozen=True, kw_only=True):
     windows: Annotated[dict[str, WindowConfig], Meta(description="Name to window; the name is the same in SQL.")] = field(
         default_factory=dict
     )
+    derived: Annotated[
+        dict[str, dict[str, str]],
+        Meta(description="Columns added to tables, as {table: {column: expression over its row}}, for keys, orders and expressions."),
+    ] = field(default_factory=dict)
     features: Annotated[dict[str, FeatureConfig], Meta(description="Name to definition, in the query's order.")]
+    select: Annotated[
+        Names, Meta(description="Patterns (* and ?) of the fields to keep; all by default. The label and features of kind drop stay.")
+    ] = field(default_factory=list)
+    drop: Annotated[Names, Meta(description="Patterns of the features to leave out; the label stays.")] = field(default_factory=list)
     query: QueryConfig = QueryConfig()
 
 
@@ -308,6 +349,10 @@ class SplitConfig(Section, frozen=True, kw_only=True):
     train: Annotated[float, Meta(gt=0, lt=1, description="Share of the training split.")] = 0.8
     test: Annotated[float, Meta(ge=0, lt=1, description="Share of the test split; validation gets the rest.")] = 0.1
 
+    def __post_init__(self) -> None:
+        if self.train + self.test >= 1:
+            raise ValueError(f"train {self.train:g} and test {self.test:g} leave no rows for validation.")
+
 
 class PreprocessConfig(Section, frozen=True, kw_only=True):
     encoding: Annotated[
@@ -332,7 +377,7 @@ class PreprocessConfig(Section, frozen=True, kw_only=True):
 class ModelConfig(Section, frozen=True, kw_only=True):
     name: Annotated[Literal["deepfm"], Meta(description="DeepFM (arXiv 1703.04247).")] = "deepfm"
     embedding_dim: Annotated[int, Meta(ge=1, description="Length of an embedding vector.")] = 16
-    dnn: Annotated[list[int], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [400] * 3)
+    dnn: Annotated[list[PositiveInt], Meta(description="Units of the hidden layers.")] = field(default_factory=lambda: [400] * 3)
     dropout: Annotated[float, Meta(ge=0, lt=1, description="Dropout of the hidden layers.")] = 0.2
     min_count: Annotated[
         int, Meta(ge=1, description="Ids rarer than this in the training split share their field's row for ids never seen, and train it.")
@@ -457,7 +502,7 @@ class Config(Section, frozen=True, kw_only=True):
     task: Annotated[
         Task, Meta(description="How far to go: each stage runs those before it that it needs; or a verb that stands alone.")
     ] = "export"
-    seed: Annotated[int, Meta(description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
+    seed: Annotated[int, Meta(ge=0, description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
     run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, serve and predict use.")] = None
     request: Annotated[
         str | None, Meta(description="task=predict: JSON file with one request row or a list of them; '-' is standard input.")

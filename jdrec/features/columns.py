@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from jdrec.errors import CheckError, nearest
+from jdrec.features.scope import Rows, no_column
 from jdrec.features.spec import Table
 from jdrec.features.types import SqlType
 
 
-def column_type(table: Table, column: str, where: str) -> SqlType:
+def column_type(table: Table | Rows, column: str, where: str) -> SqlType:
     """The type of a table's column.
 
     Raises:
         CheckError: the table has no such column.
     """
-    if column not in table.columns:
-        raise CheckError(f"table {table.name!r} has no column {column!r}.", where=where, hint=nearest(column, table.columns))
-    return table.columns[column]
+    if column not in table.types:
+        raise CheckError(no_column(table.name, column), where=where, hint=nearest(column, table.types))
+    return table.types[column]
 
 
-def check_key(request: Table, left: str, table: Table, right: str, where: str) -> None:
+def check_key(request: Table | Rows, left: str, table: Table | Rows, right: str, where: str) -> None:
     """Checks that a request's column and a table's can be compared as keys.
 
     Raises:
@@ -39,7 +40,7 @@ def check_time(table: str, columns: dict[str, SqlType], column: str, where: str)
         CheckError: it does not exist, or is neither a timestamp nor a bigint.
     """
     if column not in columns:
-        raise CheckError(f"table {table!r} has no column {column!r}.", where=where, hint=nearest(column, columns))
+        raise CheckError(no_column(table, column), where=where, hint=nearest(column, columns))
     if columns[column] not in (SqlType.TIMESTAMP, SqlType.BIGINT):
         message = f"{table}.{column} is {columns[column].value}: rows are ordered by a timestamp, or a bigint of milliseconds."
         raise CheckError(message, where=where)

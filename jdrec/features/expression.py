@@ -102,6 +102,13 @@ class Cast(Node):
     type: SqlType
 
 
+@dataclass(frozen=True)
+class Raw(Node):
+    """SQL that is not read here, of a declared type: the whole of an expression that only OpenMLDB evaluates."""
+
+    type: SqlType
+
+
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes right below `node`, in the order of the text."""
     if isinstance(node, Call):

@@ -11,6 +11,8 @@ UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d+)\s*([smhd]?)", re.IGNORECASE | re.ASCII)
 _BOUND = re.compile(r"(.*?)(\s+open)?", re.IGNORECASE | re.ASCII)
 _LONGEST_MS = 2**53
+_MOST_ROWS = 2**31
+_UNBOUNDED = "unbounded"
 
 
 def milliseconds(text: str | int) -> int:
@@ -29,11 +31,13 @@ def milliseconds(text: str | int) -> int:
 
 
 def range_bound(text: str | int) -> Bound:
-    """A bound of a ROWS_RANGE frame: a duration, optionally followed by `open`.
+    """A bound of a ROWS_RANGE frame: a duration, optionally followed by `open`, or `unbounded`.
 
     Raises:
         ValueError: it is not one.
     """
+    if str(text).strip().lower() == _UNBOUNDED:
+        return Bound(_LONGEST_MS, _UNBOUNDED)
     length, is_open = _split(text)
     value = milliseconds(length)
     written = "0s" if value == 0 else length.lower().replace(" ", "")
@@ -41,13 +45,15 @@ def range_bound(text: str | int) -> Bound:
 
 
 def rows_bound(text: str | int) -> Bound:
-    """A bound of a ROWS frame: a number of rows, optionally followed by `open`.
+    """A bound of a ROWS frame: a number of rows, optionally followed by `open`, or `unbounded`.
 
     Raises:
         ValueError: it is not one.
     """
+    if str(text).strip().lower() == _UNBOUNDED:
+        return Bound(_MOST_ROWS, _UNBOUNDED)
     count, is_open = _split(text)
-    if not (count.isascii() and count.isdigit()) or int(count) > 2**31:
+    if not (count.isascii() and count.isdigit()) or int(count) > _MOST_ROWS:
         raise ValueError(f"{text!r} is not a number of rows: write e.g. 10 or '10 open'.")
     return Bound(int(count), str(int(count)), is_open)
 

@@ -48,6 +48,8 @@ class Inference:
             return node.type
         if isinstance(node, ast.Column):
             return self._column(node)
+        if isinstance(node, ast.Raw):
+            return node.type
         if isinstance(node, ast.Star):
             raise fail("'*' stands for all rows in count(*) and count_where(*, condition) only.", node.start)
         if isinstance(node, ast.Call):

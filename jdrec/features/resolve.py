@@ -8,23 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jdrec.errors import CheckError, ConfigErrors, ExpressionError, JdrecError, nearest
+from jdrec.features import blocks, expand, functions, raw
 from jdrec.features import expression as ast
-from jdrec.features import functions
 from jdrec.features.columns import check_key, check_time
+from jdrec.features.derived import with_derived
+from jdrec.features.expand import Entry
 from jdrec.features.frames import milliseconds
-from jdrec.features.infer import Inference
-from jdrec.features.lexer import fail
-from jdrec.features.resolve_window import resolve_window
-from jdrec.features.spec import Block, Encoding, Feature, FeatureSet, Join, Kind, Label, RowColumn, Table, Window
+from jdrec.features.resolve_join import resolve_join
+from jdrec.features.resolve_window import resolve_window, rows_of
+from jdrec.features.scope import Rows, Scope
+from jdrec.features.spec import Block, Encoding, Feature, FeatureSet, Join, Kind, Label, Table, Window
 from jdrec.features.types import SqlType
 
 if TYPE_CHECKING:
-    from jdrec.config import Config, FeatureConfig, JoinConfig
+    from jdrec.config import Config, FeatureConfig
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -75,23 +77,27 @@ class _Resolver:
         with self.collect():
             self.resolve_request()
         self.stop_on_errors()  # nothing else can be judged without tables
+        self.resolve_derived()
+        self.stop_on_errors()
         for name, join in self.config.joins.items():
+            self.check_name(name, "a join's name", f"features.joins.{name}")
             with self.collect():
-                self.joins[name] = self.resolve_join(name, join)
+                self.joins[name] = resolve_join(name, join, self.tables, self.request, self.joins)
         for name, window in self.config.windows.items():
             self.check_name(name, "a window's name", f"features.windows.{name}")
             with self.collect():
                 self.windows[name] = resolve_window(name, window, self.tables, self.request)
-        label = self.resolve_label()
-        placed = []
-        for name, feature in self.config.features.items():
+        entries = self.resolve_entries()
+        label = self.resolve_label([entry.name for entry in entries])
+        features = []
+        for entry in entries:
             with self.collect():
-                placed.append(self.resolve_feature(name, feature))
+                features.append(self.resolve_feature(entry))
         self.stop_on_errors()
-        blocks: tuple[Block, ...] = ()
+        query: tuple[Block, ...] = ()
         with self.collect():
-            blocks = self.make_blocks(placed)
-            self.check_aliases(blocks)
+            query = self.make_blocks(features)
+            self.check_aliases(query)
         self.stop_on_errors()
         return FeatureSet(
             database=self.dataset.database,
@@ -102,7 +108,7 @@ class _Resolver:
             request_time=self.config.request.time,
             joins=self.joins,
             windows=self.windows,
-            blocks=blocks,
+            blocks=query,
             label=label,
         )
 
@@ -137,42 +143,32 @@ class _Resolver:
     def resolve_request(self) -> None:
         request = self.config.request
         self.request = self.table(request.table, "features.request.table")
-        with self.collect():
+        with self.collect():  # there are no derived columns yet: the key is a stored one
             check_key(self.request, request.key, self.request, request.key, "features.request.key")
         with self.collect():
             check_time(request.table, self.request.columns, request.time, "features.request.time")
         self.request = self.tables[request.table] = replace(self.request, time=request.time)
 
-    # --- joins ---
-
-    def resolve_join(self, name: str, join: JoinConfig) -> Join:
-        where = f"features.joins.{name}"
-        self.check_name(name, "a join's name", where)
-        if name == self.request.name:
-            raise CheckError("a join cannot have the request table's name.", where=where)
-        table = self.table(join.last_join, f"{where}.last_join")
-        if isinstance(join.on, dict):
-            pairs = tuple(join.on.items())
-        else:
-            pairs = tuple((column, column) for column in ([join.on] if isinstance(join.on, str) else join.on))
-        if not pairs:
-            raise CheckError("a join needs at least one column.", where=f"{where}.on")
-        for left, right in pairs:
-            check_key(self.request, left, table, right, f"{where}.on")
-        if join.order_by is not None:
-            check_time(table.name, table.columns, join.order_by, f"{where}.order_by")
-        return Join(name, table.name, pairs, join.order_by)
+    def resolve_derived(self) -> None:
+        """Adds derived columns to their tables."""
+        for name, expressions in self.config.derived.items():
+            where = f"features.derived.{name}"
+            for column in expressions:
+                self.check_name(column, "a column's name", f"{where}.{column}")
+            with self.collect():
+                self.tables[name] = with_derived(self.table(name, where), expressions)
+        self.request = self.tables[self.request.name]
 
     # --- label ---
 
-    def resolve_label(self) -> Label | None:
+    def resolve_label(self, features: list[str]) -> Label | None:
         label = self.config.label
         if label is None:
             return None
         horizon = None
         with self.collect():
-            if label.feature not in self.config.features:
-                hint = nearest(label.feature, self.config.features)
+            if label.feature not in features:
+                hint = nearest(label.feature, features)
                 raise CheckError(f"there is no feature {label.feature!r}.", where="features.label.feature", hint=hint)
         with self.collect():
             try:
@@ -200,30 +196,55 @@ class _Resolver:
 
     # --- features ---
 
-    def resolve_feature(self, name: str, config: FeatureConfig) -> _Placed:
-        where = f"features.features.{name}"
+    def resolve_entries(self) -> list[Entry]:
+        """The configuration's entries, short forms expanded."""
+        found: dict[str, Entry] = {}
+        for name, config in self.config.features.items():
+            with self.collect():
+                for entry in expand.expand(name, config):
+                    if (other := found.get(entry.name)) is not None:
+                        where = f"features.features.{name}"
+                        raise CheckError(
+                            f"it makes a feature {entry.name!r}, as features.features.{other.group or other.name} does.", where=where
+                        )
+                    found[entry.name] = entry
+        return list(found.values())
+
+    def resolve_feature(self, entry: Entry) -> Feature:
+        name, config, where = entry.name, entry.config, entry.path
+        source = f"features.features.{entry.group or entry.name}"
         self.check_name(name, "a feature's name", where)
-        if config.over is not None and config.join is not None:
-            raise CheckError("a feature is computed over a window or read from a join, not both: drop `over` or `from`.", where=where)
-        window = self.find_window(config.over, f"{where}.over")
-        join = self.find_join(config.join, f"{where}.from")
-        if (config.over and window is None) or (config.join and join is None):
+        if entry.over is not None and config.join is not None:
+            raise CheckError("a feature is computed over a window or read from a join, not both: drop `over` or `from`.", where=source)
+        window = self.find_window(entry.over, f"{source}.over")
+        join = self.find_join(config.join, f"{source}.from")
+        if (entry.over and window is None) or (config.join and join is None):
             raise ConfigErrors([])  # the window's or join's own mistake is reported already
-        scope = _Scope(self.request, self.tables, self.joins, window, join)
         try:
-            node = scope.canonical(ast.parse(config.expr))
-            type_ = Inference(scope.type_of, windowed=window is not None).type_of(node)
-            if type_ is None:
-                raise ExpressionError("the expression is always NULL.")
-            if window is not None and not any(isinstance(n, ast.Call) and functions.FUNCTIONS[n.name].is_aggregate for n in ast.walk(node)):
-                raise ExpressionError("nothing in it runs over a window: drop `over`, or use an aggregate.")
+            node, type_ = self.read(entry, window, join)
         except ExpressionError as error:
             raise ExpressionError(error.reason, column=error.column, where=f"{where}.expr", hint=error.hint) from None
         kind = self.kind_of(name, config, type_, where)
-        return _Placed(
-            Feature(name, config.expr, node, type_, kind, config.over, config.join, config.encoding),
-            uses_joins=any(isinstance(n, ast.Column) and n.table for n in ast.walk(node)),
-        )
+        return Feature(name, entry.expr, node, type_, kind, entry.over, config.join, config.encoding, group=entry.group)
+
+    def read(self, entry: Entry, window: Window | None, join: Join | None) -> tuple[ast.Node, SqlType]:
+        """The tree and type of a feature's expression."""
+        if entry.config.openmldb_only:
+            if entry.config.type is None:
+                message = "the type of an openmldb_only expression has to be said: type: string, for example."
+                raise CheckError(message, where=entry.path)
+            return raw.read(entry.expr, entry.config.type), entry.config.type
+        if entry.config.type is not None:
+            raise CheckError("only an openmldb_only expression says its type; write cast(x as type).", where=f"{entry.path}.type")
+        if window is not None and window.union:
+            scope = Scope(rows_of(window.union, self.tables, self.request))
+        else:
+            joined = {name: Rows(item.table, self.tables[item.table].types) for name, item in self.joins.items()}
+            scope = Scope(Rows(self.request.name, self.request.types), joined, default=join.name if join is not None else None)
+        node, type_ = scope.parse(entry.expr, windowed=window is not None)
+        if window is not None and not any(isinstance(n, ast.Call) and functions.FUNCTIONS[n.name].is_aggregate for n in ast.walk(node)):
+            raise ExpressionError("nothing in it runs over a window: drop `over`, or use an aggregate.")
+        return node, type_
 
     def find_window(self, name: str | None, where: str) -> Window | None:
         if name is not None and name not in self.config.windows:
@@ -262,40 +283,21 @@ class _Resolver:
 
     # --- blocks ---
 
-    def make_blocks(self, placed: list[_Placed]) -> tuple[Block, ...]:
-        """The request's block first, then joins, then one for each way in which the request becomes a row of a union."""
-        rows: list[_Placed] = []
-        joined: list[_Placed] = []
-        unions: dict[tuple[tuple[str, ...], tuple[RowColumn, ...]], list[_Placed]] = {}
-        for item in placed:
-            window = self.windows[item.feature.window] if item.feature.window else None
-            if window is not None and window.union:
-                unions.setdefault((window.union, self.request_row(window)), []).append(item)
-            elif item.uses_joins:
-                joined.append(item)
-            else:
-                rows.append(item)
-        parts: list[Block] = [Block("", "request", (), tuple(p.feature for p in rows), key=self.config.request.key)]
-        if joined:
-            parts.append(Block("", "join", (), tuple(p.feature for p in joined), key=self.config.request.key))
-        for (union, row), members in unions.items():
-            parts.append(Block("", "union", union, tuple(p.feature for p in members), row, self.key_in(row)))
-        keys = self.key_names(len(parts))
-        return tuple(
-            replace(part, alias=f"out{n}", features=(self.key_feature(keys[n], part.key), *part.features)) for n, part in enumerate(parts)
-        )
+    def make_blocks(self, features: list[Feature]) -> tuple[Block, ...]:
+        request_rows = {name: window.request_row for name, window in self.config.windows.items()}
+        known = blocks.Definitions(self.request, self.tables, self.joins, self.windows, request_rows)
+        return blocks.make_blocks(features, known, self.config.request.key, self.key_names, self.kept(features), self.key_feature)
 
-    def request_row(self, window: Window) -> tuple[RowColumn, ...]:
-        """How the request becomes a row among the rows of the window's union: keys and time are taken over, the rest is zero."""
-        sources = dict(zip(window.partition_by, window.request_keys, strict=True)) | {window.order_by: self.config.request.time}
-        return tuple(RowColumn(name, type_, sources.get(name)) for name, type_ in self.tables[window.union[0]].columns.items())
-
-    def key_in(self, row: tuple[RowColumn, ...]) -> str:
-        """A name for the request key that no column of the union has."""
-        name, taken = self.config.request.key, {column.name for column in row}
-        while name in taken:
-            name = f"request_{name}"
-        return name
+    def kept(self, features: list[Feature]) -> set[str]:
+        """Names of the features that features.select and features.drop leave; the label always stays."""
+        names = [feature.name for feature in features]
+        found = set(names)
+        if self.config.select:
+            chosen = expand.match(self.config.select, names, "features.select")
+            found = {feature.name for feature in features if feature.name in chosen or feature.kind is Kind.DROP}
+        if self.config.drop:
+            found -= expand.match(self.config.drop, names, "features.drop")
+        return found | {feature.name for feature in features if feature.kind is Kind.LABEL}
 
     def key_names(self, count: int) -> list[str]:
         keys = self.config.query.keys
@@ -328,57 +330,3 @@ class _Resolver:
                         source = block.union[0] if block.union else self.request.name
                         message = f"the name {feature.name!r} is a column of {source}, which OpenMLDB finds ambiguous beside windows: choose another."
                         self.errors.append(CheckError(message, where=feature.path))
-
-
-@dataclass(frozen=True)
-class _Placed:
-    feature: Feature
-    uses_joins: bool
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """The columns that one expression may name."""
-
-    request: Table
-    tables: dict[str, Table]
-    joins: dict[str, Join]
-    window: Window | None
-    join: Join | None
-
-    @property
-    def own(self) -> Table:
-        """The table whose columns an unqualified name means, joins apart."""
-        return self.tables[self.window.union[0]] if self.window is not None and self.window.union else self.request
-
-    def canonical(self, node: ast.Node) -> ast.Node:
-        """The tree with the registry's function names, and columns qualified by their join, or not at all.
-
-        Raises:
-            ExpressionError: an unknown column or qualifier.
-        """
-        return ast.transform(node, self._canonical)
-
-    def _canonical(self, node: ast.Node) -> ast.Node:
-        if isinstance(node, ast.Call) and (function := functions.find(node.name)) is not None:
-            return replace(node, name=function.name)
-        if not isinstance(node, ast.Column):
-            return node
-        table = node.table
-        if table is None:
-            table = self.join.name if self.join is not None else None
-        elif table == self.own.name and table not in self.joins:
-            table = None
-        elif table not in self.joins or self.window is not None:
-            valid = [self.own.name] + ([] if self.window is not None else list(self.joins))
-            error = fail(f"there is no {table!r} to read columns from here.", node.start)
-            raise ExpressionError(error.reason, column=error.column, hint=nearest(table, valid))
-        source = self.own if table is None else self.tables[self.joins[table].table]
-        if node.name not in source.columns:
-            error = fail(f"table {source.name!r} has no column {node.name!r}.", node.start)
-            raise ExpressionError(error.reason, column=error.column, hint=nearest(node.name, source.columns))
-        return replace(node, table=table)
-
-    def type_of(self, column: ast.Column) -> SqlType:
-        source = self.own if column.table is None else self.tables[self.joins[column.table].table]
-        return source.columns[column.name]

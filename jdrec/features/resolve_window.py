@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jdrec.errors import CheckError, nearest
-from jdrec.features.columns import check_key, check_time
+from jdrec.features.blocks import shared_types
+from jdrec.features.columns import check_key, check_time, column_type
 from jdrec.features.frames import range_bound, rows_bound
+from jdrec.features.scope import Rows
 from jdrec.features.spec import Bound, Table, Window
 
 if TYPE_CHECKING:
@@ -24,12 +26,15 @@ def resolve_window(name: str, config: WindowConfig, tables: dict[str, Table], re
     """
     where = f"features.windows.{name}"
     union = _union(config, tables, where)
-    rows_of = tables[union[0]] if union else request
-    keys = _keys(config, rows_of, request, where)
-    order_by = config.order_by or rows_of.time
+    rows = rows_of(union, tables, request)
+    keys = _keys(config, rows, request, where)
+    order_by = config.order_by or (tables[union[0]] if union else request).time
     if order_by is None:
-        raise CheckError(f"say which column orders the rows: order_by here, or dataset.tables.{rows_of.name}.time.", where=where)
-    check_time(rows_of.name, rows_of.columns, order_by, f"{where}.order_by")
+        raise CheckError(
+            f"say which column orders the rows: order_by here, or dataset.tables.{union[0] if union else request.name}.time.", where=where
+        )
+    check_time(rows.name, rows.types, order_by, f"{where}.order_by")
+    _check_request_row(config, rows, request, {*keys, order_by}, f"{where}.request_row")
     frame, start, end = _frame(config, where)
     excluded = [config.exclude] if isinstance(config.exclude, str) else config.exclude
     if frame == "rows" and config.max_size is not None:
@@ -57,15 +62,27 @@ def _union(config: WindowConfig, tables: dict[str, Table], where: str) -> tuple[
             raise CheckError(f"there is no table {table!r}.", where=f"{where}.union", hint=nearest(table, tables))
     if len(set(union)) != len(union):
         raise CheckError("a table is named twice.", where=f"{where}.union")
-    for table in union[1:]:
-        for column, type_ in tables[union[0]].columns.items():
-            if tables[table].columns.get(column) is not type_:
-                message = f"tables of one union have the same columns: {union[0]} has {column} {type_.value}, {table} has not."
-                raise CheckError(message, where=f"{where}.union")
     return union
 
 
-def _keys(config: WindowConfig, rows_of: Table, request: Table, where: str) -> dict[str, str]:
+def rows_of(union: tuple[str, ...], tables: dict[str, Table], request: Table) -> Rows:
+    """The rows of a window: the request table's, or those of a union by the columns that its tables share."""
+    return Rows(" and ".join(union), shared_types(union, tables)) if union else Rows(request.name, request.types)
+
+
+def _check_request_row(config: WindowConfig, rows: Rows, request: Table, taken: set[str], where: str) -> None:
+    if config.request_row and not config.union:
+        raise CheckError("without union the request is a row of the window as it is.", where=where)
+    for column, source in config.request_row.items():
+        if column in taken:
+            raise CheckError(f"{column!r} is filled already: it is a key or the order.", where=f"{where}.{column}")
+        wanted, given = column_type(rows, column, f"{where}.{column}"), column_type(request, source, f"{where}.{column}")
+        if wanted is not given:
+            message = f"{request.name}.{source} is {given.value} but {rows.name}.{column} is {wanted.value}."
+            raise CheckError(message, where=f"{where}.{column}")
+
+
+def _keys(config: WindowConfig, rows: Rows, request: Table, where: str) -> dict[str, str]:
     """Columns of the windowed rows, each with the request's column that it is compared with."""
     keys = config.partition_by
     if isinstance(keys, dict):
@@ -80,7 +97,7 @@ def _keys(config: WindowConfig, rows_of: Table, request: Table, where: str) -> d
     if not pairs:
         raise CheckError("a window needs at least one key column.", where=f"{where}.partition_by")
     for column, request_column in pairs.items():
-        check_key(request, request_column, rows_of, column, f"{where}.partition_by")
+        check_key(request, request_column, rows, column, f"{where}.partition_by")
     return pairs
 
 

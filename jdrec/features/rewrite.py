@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from jdrec.features import expression as ast
 from jdrec.features.expression import Node
 from jdrec.features.functions import FUNCTIONS
-from jdrec.features.spec import Feature
 
 _WORD = re.compile(r"`?(\w+)`?", re.ASCII)
 
@@ -17,27 +16,28 @@ _RESERVED = ("join",)  # functions whose names the grammar takes in backticks on
 Edit = tuple[int, int, str]  # start, end, what to put there
 
 
-def rewrite(feature: Feature, *, version: str, column: Callable[[ast.Column], str], over: str = "") -> str:
-    """The expression in the SQL of an OpenMLDB version.
+def rewrite(text: str, tree: Node, *, version: str, column: Callable[[ast.Column], str], over: str = "") -> str:
+    """An expression in the SQL of an OpenMLDB version.
 
     Args:
+        tree: what the text was parsed to, with canonical names.
         column: writes a column, e.g. "`product`.`br`".
         over: what follows each call that runs over the window, e.g. " over user_10".
     """
     edits: list[Edit] = []
-    for node in ast.walk(feature.node):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Column):
             edits.append((node.start, node.end, column(node)))
         elif isinstance(node, ast.Call):
-            word = _WORD.match(feature.text, node.start)
+            word = _WORD.match(text, node.start)
             assert word is not None
             name = FUNCTIONS[node.name].sql_name(version, word[1].lower())
             edits.append((word.start(), word.end(), f"`{name}`" if name in _RESERVED else name))
         elif isinstance(node, ast.IsNull):  # OpenMLDB's compiler has no IS NULL
             edits.append((node.start, node.start, "!isnull(" if node.negated else "isnull("))
-            edits.append((len(feature.text[: node.keyword].rstrip()), node.end, ")"))
-    edits += [(call.end, call.end, over) for call in windowed_calls(feature.node)]
-    return _apply(feature.text, edits).strip()
+            edits.append((len(text[: node.keyword].rstrip()), node.end, ")"))
+    edits += [(call.end, call.end, over) for call in windowed_calls(tree)]
+    return _apply(text, edits).strip()
 
 
 def windowed_calls(node: Node) -> Iterator[ast.Call]:
@@ -51,6 +51,13 @@ def windowed_calls(node: Node) -> Iterator[ast.Call]:
         return
     for child in ast.children(node):
         yield from windowed_calls(child)
+
+
+def bare_columns(node: Node) -> Iterator[ast.Column]:
+    """The columns that stand where no expression may."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and any(rule.column for rule in FUNCTIONS[call.name].args):
+            yield from (arg for arg in call.args if isinstance(arg, ast.Column))
 
 
 def _runs_over_window(node: Node) -> bool:

@@ -5,13 +5,31 @@ Everything here is immutable and free of I/O. `jdrec.features.resolve` makes it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Literal
 
-from jdrec.features.expression import Column, Node, walk
+from jdrec.features.expression import Column, Node, Raw, walk
 from jdrec.features.types import SqlType
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A column that a feature set adds to a table: an expression over one row.
+
+    `node` reads the table's columns and the derived columns before it, by their names.
+    """
+
+    name: str
+    text: str
+    node: Node
+    type: SqlType
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns it reads, each once."""
+        return tuple(dict.fromkeys(node.name for node in walk(self.node) if isinstance(node, Column)))
 
 
 @dataclass(frozen=True)
@@ -19,9 +37,21 @@ class Table:
     """A table of the data set: its columns in order, its time column and where its rows lie."""
 
     name: str
-    columns: dict[str, SqlType]
+    columns: dict[str, SqlType]  # as they are stored
     path: str  # file, folder or glob, absolute or relative to the data set's root
     time: str | None = None  # the column that orders its rows (timestamp or bigint milliseconds)
+    derived: dict[str, Derived] = field(default_factory=dict)
+
+    @cached_property
+    def types(self) -> dict[str, SqlType]:
+        """All that an expression, a key or an order may name: the stored columns, then the derived ones."""
+        return self.columns | {name: derived.type for name, derived in self.derived.items()}
+
+    def stored(self, column: str) -> tuple[str, ...]:
+        """The stored columns that a column is made of: itself, unless it is derived."""
+        if column not in self.derived:
+            return (column,)
+        return tuple(dict.fromkeys(name for source in self.derived[column].columns for name in self.stored(source)))
 
 
 @dataclass(frozen=True)
@@ -29,8 +59,13 @@ class Bound:
     """One end of a window's frame, looking back from the current row."""
 
     value: int  # rows, or milliseconds for a time range
-    text: str  # as written in SQL: "10", "14d", "0s"
+    text: str  # as written in SQL: "10", "14d", "0s", "unbounded"
     open: bool = False  # OPEN PRECEDING: the boundary itself is left out
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether it is the partition's first row; `value` is larger than any distance then."""
+        return self.text == "unbounded"
 
 
 @dataclass(frozen=True)
@@ -38,7 +73,7 @@ class Window:
     """A point-in-time window. Semantics: OpenMLDB's WINDOW clause."""
 
     name: str
-    union: tuple[str, ...]  # tables whose rows are merged in; empty: the request table's own rows
+    union: tuple[str, ...]  # tables whose rows are merged in, by the columns they share; empty: the request table's own rows
     partition_by: tuple[str, ...]  # columns of the windowed rows
     request_keys: tuple[str, ...]  # the request table's columns that `partition_by` is compared with
     order_by: str  # time column of the windowed rows
@@ -68,12 +103,32 @@ class Window:
 
 @dataclass(frozen=True)
 class Join:
-    """A LAST JOIN of the request table with `table`, known in SQL as `name`."""
+    """A LAST JOIN of the request table with `table`, known in SQL as `name`.
+
+    Attributes:
+        on: (column on the left, joined table's column).
+        via: parallel to `on`: the earlier join that the column on the left belongs to, None for the request table; empty: all None.
+        condition: what a row has to fulfil besides; columns are those of the joins, by name, or the request table's (None).
+    """
 
     name: str
     table: str
-    on: tuple[tuple[str, str], ...]  # (request table's column, joined table's column)
+    on: tuple[tuple[str, str], ...]
     order_by: str | None = None
+    via: tuple[str | None, ...] = ()
+    condition: Node | None = None
+    condition_text: str = ""
+
+    @property
+    def keys(self) -> tuple[tuple[str | None, str, str], ...]:
+        """(earlier join or None, its or the request table's column, joined table's column)."""
+        return tuple((via, *pair) for via, pair in zip(self.via or (None,) * len(self.on), self.on, strict=True))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The earlier joins that it reads."""
+        read = [node.table for node in walk(self.condition) if isinstance(node, Column)] if self.condition is not None else []
+        return tuple(dict.fromkeys(name for name in (*self.via, *read) if name is not None and name != self.name))
 
 
 class Kind(str, Enum):
@@ -106,11 +161,19 @@ class Feature:
     join: str | None = None  # the join it is read from; neither: an expression over the request row
     encoding: Encoding | None = None  # None: the default of `preprocess`
     is_block_key: bool = False  # the request key that a sub-query carries to be joined on
+    group: str | None = None  # the entry of the configuration that it was expanded from
 
     @property
     def path(self) -> str:
         """Its place in the configuration, for messages."""
-        return "features.query.keys" if self.is_block_key else f"features.features.{self.name}"
+        if self.is_block_key:
+            return "features.query.keys"
+        return f"features.features.{self.group}[{self.name}]" if self.group else f"features.features.{self.name}"
+
+    @property
+    def openmldb_only(self) -> bool:
+        """Whether it is SQL that only OpenMLDB reads; `node` is a `Raw` then."""
+        return isinstance(self.node, Raw)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -126,7 +189,7 @@ class Feature:
 class RowColumn:
     """A column of the row that stands for the request among the rows of a union's tables.
 
-    source: the request table's column that fills it; None: the type's zero value ('', 0, 1970-01-01).
+    source: the request table's column, stored or derived, that fills it; None: the type's zero value ('', 0, 1970-01-01).
     """
 
     name: str
@@ -138,9 +201,11 @@ class RowColumn:
 class Block:
     """One sub-query of the SQL. Its first feature is the request key that the blocks are joined on.
 
-    kind: "request" (row expressions and windows over the request table), "join" (LAST JOIN columns) or
+    kind: "request" (row expressions and windows over the request table), "join" (LAST JOIN columns, and windows over them) or
     "union" (windows that merge in `union`). Windows share a union block if the request becomes the same row in them,
     so that a feature's value depends on its own window alone.
+    joins: the joins that its features read, each after those that it needs itself.
+    derived: derived columns that its own rows carry as columns, for OpenMLDB takes no expression in their place.
     """
 
     alias: str  # out0, out1, ...
@@ -149,16 +214,13 @@ class Block:
     features: tuple[Feature, ...]
     row: tuple[RowColumn, ...] = ()  # kind "union": how a request becomes a row of the union's schema
     key: str = ""  # what the request key is called among the block's rows
+    joins: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
     @property
     def windows(self) -> tuple[str, ...]:
         """Windows that its features run over, in order of first use."""
         return tuple(dict.fromkeys(feature.window for feature in self.features if feature.window))
-
-    @property
-    def joins(self) -> tuple[str, ...]:
-        """Joins that its features read, in order of first use."""
-        return tuple(dict.fromkeys(column.table for feature in self.features for column in feature.columns if column.table))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from jdrec.errors import ConfigError
 from jdrec.features import expression as ast
 from jdrec.features import quoting
 from jdrec.features.frames import milliseconds
+from jdrec.features.functions import FUNCTIONS
 from jdrec.features.indexes import Index, needed_indexes
-from jdrec.features.rewrite import rewrite
+from jdrec.features.rewrite import bare_columns, rewrite
 from jdrec.features.spec import Block, Bound, Feature, FeatureSet, Join, RowColumn, Table, Window
 from jdrec.features.types import SqlType
 from jdrec.paths import TEMPLATES
@@ -107,7 +108,23 @@ def _is_duration(text: str) -> bool:
 
 
 def _query_values(feature_set: FeatureSet, version: str) -> dict[str, Any]:
+    _check_version(feature_set, version)
     return {"request": feature_set.request, "blocks": [_BlockView(feature_set, block, version) for block in feature_set.blocks]}
+
+
+def _check_version(feature_set: FeatureSet, version: str) -> None:
+    trees = [(feature.path, feature.node) for feature in feature_set.features]
+    trees += [(f"features.joins.{join.name}.where", join.condition) for join in feature_set.joins.values() if join.condition is not None]
+    trees += [
+        (f"features.derived.{table.name}.{derived.name}", derived.node)
+        for table in feature_set.tables.values()
+        for derived in table.derived.values()
+    ]
+    for where, tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and not (function := FUNCTIONS[node.name]).is_in(version):
+                message = f"{node.name} is in OpenMLDB from {function.since} on, openmldb.version is {version}."
+                raise ConfigError(message, where=where)
 
 
 class _BlockView:
@@ -116,11 +133,9 @@ class _BlockView:
     def __init__(self, feature_set: FeatureSet, block: Block, version: str):
         self._set, self._block, self._version = feature_set, block, version
         self.alias, self.kind, self.key = block.alias, block.kind, block.key
-        self.key_alias = block.features[0].name
+        self.key_alias, self.derived = block.features[0].name, block.derived
         key = feature_set.request_key
         self.key_source = quoting.bare(key) if block.key == key else f"{quoting.bare(key)} as {quoting.bare(block.key)}"
-        self.unions = block.union
-        self.union_columns = [column.name for column in block.row]
         self.key_zero = _zero(feature_set.request.columns[feature_set.request_key])
 
     @property
@@ -130,49 +145,124 @@ class _BlockView:
 
     @property
     def windows(self) -> list[_WindowView]:
-        return [_WindowView(self._set.windows[name]) for name in self._block.windows]
+        request = f"{quoting.quoted(self._set.request_table)}." if self.kind == "join" else ""
+        return [_WindowView(self._set.windows[name], request) for name in self._block.windows]
 
     @property
-    def joins(self) -> list[Join]:
-        return [self._set.joins[name] for name in self._block.joins]
+    def request(self) -> str:
+        """The request table's rows."""
+        return self._with_derived(self._set.request, self._block.derived)
 
     @property
     def row(self) -> list[tuple[str, str]]:
         """Expression and name of each column of the row that stands for the request in a union."""
         return [(self._source(column), column.name) for column in self._block.row]
 
+    @property
+    def unions(self) -> list[tuple[str, list[str]]]:
+        """Each table of the union, with its columns or the expressions that make them."""
+        tables = [self._set.tables[name] for name in self._block.union]
+        return [(table.name, [self._named(table, column.name) for column in self._block.row]) for table in tables]
+
+    @property
+    def joins(self) -> list[dict[str, Any]]:
+        """Source, name, order and conditions of each join."""
+        return [self._join(self._set.joins[name]) for name in self._block.joins]
+
+    def _join(self, join: Join) -> dict[str, Any]:
+        table, name = self._set.tables[join.table], quoting.quoted(join.name)
+        on = [f"{self._column(ast.Column(0, 0, left, via))} = {name}.{quoting.quoted(right)}" for via, left, right in join.keys]
+        if join.condition is not None:
+            on.append(f"({rewrite(join.condition_text, join.condition, version=self._version, column=self._column)})")
+        return {
+            "source": self._with_derived(table, self._derived_of(join)),
+            "name": join.name,
+            "order_by": join.order_by,
+            "on": on,
+        }
+
+    def _derived_of(self, join: Join) -> tuple[str, ...]:
+        """Derived columns of a joined table that have to be columns of it."""
+        names = [right for _, right in join.on] + ([join.order_by] if join.order_by is not None else [])
+        for feature in self._block.features:
+            names += [column.name for column in bare_columns(feature.node) if column.table == join.name]
+        return tuple(name for name in dict.fromkeys(names) if name in self._set.tables[join.table].derived)
+
     def _expression(self, feature: Feature) -> str:
+        if feature.openmldb_only:
+            return feature.text.strip()
         over = f" over {quoting.bare(feature.window)}" if feature.window else ""
-        return rewrite(feature, version=self._version, column=self._column, over=over)
+        return rewrite(feature.text, feature.node, version=self._version, column=self._column, over=over)
 
     def _column(self, column: ast.Column) -> str:
-        if self._block.kind != "join":
-            return quoting.quoted(column.name)
-        return f"{quoting.quoted(column.table or self._set.request_table)}.{quoting.quoted(column.name)}"
+        """A column of the block's own rows or of a join; a derived one is its expression unless it is made a column."""
+        if self.kind == "union":
+            table, made_columns = self._set.tables[self._block.union[0]], self._block.derived
+            return (
+                f"({self._made(table, column.name)})" if self._is_inlined(table, column.name, made_columns) else quoting.quoted(column.name)
+            )
+        qualifier = f"{quoting.quoted(column.table or self._set.request_table)}." if self.kind == "join" else ""
+        if column.table is None:
+            table, made_columns = self._set.request, self._block.derived
+        else:
+            join = self._set.joins[column.table]
+            table, made_columns = self._set.tables[join.table], self._derived_of(join)
+        if self._is_inlined(table, column.name, made_columns):
+            return f"({self._made(table, column.name, qualifier)})"
+        return f"{qualifier}{quoting.quoted(column.name)}"
+
+    @staticmethod
+    def _is_inlined(table: Table, name: str, made_columns: tuple[str, ...]) -> bool:
+        return name in table.derived and name not in made_columns
+
+    def _made(self, table: Table, name: str, qualifier: str = "") -> str:
+        """A column of a table's rows, or the expression of a derived one."""
+        if name not in table.derived:
+            return f"{qualifier}{quoting.quoted(name)}"
+        derived = table.derived[name]
+
+        def column(node: ast.Column) -> str:
+            made = self._made(table, node.name, qualifier)
+            return f"({made})" if node.name in table.derived else made
+
+        return rewrite(derived.text, derived.node, version=self._version, column=column)
+
+    def _named(self, table: Table, name: str) -> str:
+        """A column in a list of columns: a derived one is called by its name."""
+        made = self._made(table, name)
+        return f"{made} as {quoting.quoted(name)}" if name in table.derived else made
+
+    def _with_derived(self, table: Table, names: tuple[str, ...]) -> str:
+        """A table, or a sub-query that adds derived columns to it."""
+        if not names:
+            return quoting.quoted(table.name)
+        made = ", ".join(self._named(table, name) for name in names)
+        return f"(select *, {made} from {quoting.quoted(table.name)})"
 
     def _source(self, column: RowColumn) -> str:
         if column.source is None:
             return _zero(column.type)
-        source = quoting.quoted(column.source)
-        given = self._set.request.columns[column.source]
+        source = self._made(self._set.request, column.source)
+        given = self._set.request.types[column.source]
         return source if given is column.type else f"{column.type.value}({source})"
 
 
 @dataclass(frozen=True)
 class _WindowView:
     window: Window
+    qualifier: str  # goes before its columns
 
     @property
     def name(self) -> str:
         return self.window.name
 
     @property
-    def partition_by(self) -> tuple[str, ...]:
-        return self.window.partition_by
+    def partition_by(self) -> list[str]:
+        return [f"{self.qualifier}{quoting.quoted(column)}" for column in self.window.partition_by]
 
     @property
     def order_by(self) -> str:
-        return self.window.order_by
+        return f"{self.qualifier}{quoting.quoted(self.window.order_by)}"
 
     @property
     def frame(self) -> str:

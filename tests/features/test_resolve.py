@@ -235,7 +235,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({W: {"union": ["click", "click"], "partition_by": "user", "range": "1d"}}, "features.windows.w.union: a table is named twice."),
     (
         {W: {"union": ["click", "item"], "partition_by": "item", "range": "1d"}},
-        "features.windows.w.union: tables of one union have the same columns: click has user string, item has not.",
+        "features.windows.w.order_by: tables click and item share no column 'ts'. Valid: item.",
     ),
     (
         {W: {"union": "item", "partition_by": "item", "range": "1d"}},

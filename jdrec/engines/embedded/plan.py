@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from jdrec.engines.embedded import casts, expressions
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Function
+from jdrec.engines.embedded.limits import check_limits
 from jdrec.errors import CheckError
 from jdrec.features import expression as ast
 from jdrec.features.functions import FUNCTIONS
@@ -199,6 +200,7 @@ def make_plan(feature_set: FeatureSet) -> Plan:
     Raises:
         CheckError: a function, cast or condition that this engine lacks, naming the feature and the engines that may have it.
     """
+    check_limits(feature_set)
     return _Planner(feature_set).plan()
 
 
