@@ -25,10 +25,14 @@ def run_with_hydra() -> None:
         JdrecError: the job failed, or, after all the others have ended, some job of a multirun.
     """
     import hydra
+    import yaml
+    from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
 
-    if not any(argument.startswith("-") or "hydra.mode" in argument for argument in sys.argv[1:]):
-        sys.argv.append("--run")  # otherwise Hydra composes everything twice, the first time only to find its mode
+    # Two shortcuts, half of the time that composing takes: -m alone decides on a multirun, where Hydra would compose everything once before
+    # only to look for hydra.mode; and OmegaConf's loader is built on libyaml's parser of the same language.
+    Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
     failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
     job = partial(_job, failures=failures)

@@ -13,7 +13,7 @@ import msgspec
 from jdrec.cache import Cache, code_version, content_key, publish
 from jdrec.config import STAGES, Config
 from jdrec.errors import StageError
-from jdrec.stages import CACHED, Run, Stage, check, render, write_atomically
+from jdrec.stages import CACHED, Run, Stage, check, is_exported, render, write_atomically
 from jdrec.verbs import VERBS
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     last = verb.after if verb else config.task
     if last is not None:
         _run_stages(this, last)
-        _write_record(this, overrides or [])
+        if not config.run:  # an earlier run keeps its record
+            _write_record(this, overrides or [])
         log.info("%-10s %s", "run", this.folder)
     if verb:
         verb.act(this)
@@ -46,6 +47,8 @@ def _run_stages(run: Run, last: str) -> None:
     first = STAGES[0]
     if run.config.run:
         _require_earlier(run)
+        if run.config.task in VERBS and is_exported(run):
+            return
         first = "evaluate"
     run.folder.mkdir(parents=True, exist_ok=True)
     for name in STAGES[STAGES.index(first) : STAGES.index(last) + 1]:
@@ -96,9 +99,11 @@ def _publish(entry: Path, folder: Path) -> str:
 
 
 def _require_earlier(run: Run) -> None:
-    if run.config.task not in ("evaluate", "export", "serve"):
+    if run.config.task not in ("evaluate", "export", "serve", "demo"):
         raise StageError(
-            f"task={run.config.task} does not use an earlier run.", where="run", hint="Leave out run=, or use task=evaluate, export, serve."
+            f"task={run.config.task} does not use an earlier run.",
+            where="run",
+            hint="Leave out run=, or use task=evaluate, export, serve, demo.",
         )
     for needed in (run.samples / "encoder.json", run.checkpoint / "checkpoint.json"):
         if not needed.is_file():

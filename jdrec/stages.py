@@ -214,6 +214,17 @@ def _export(run: Run, out: Path) -> str:
     return f"Triton model {model.relative_to(out)}"
 
 
+def is_exported(run: Run) -> bool:
+    """Whether the run folder holds the model repository that this configuration asks for."""
+    from jdrec.serving import pbtxt
+
+    triton = run.config.serving.triton
+    model = run.folder / "triton" / triton.model
+    config = model / "config.pbtxt"
+    present = config.is_file() and (model / str(triton.version)).is_dir()
+    return present and config.read_text(encoding="utf-8") == pbtxt.render(run.feature_set, triton)
+
+
 _DATA = ("features", "dataset", "engines")
 CACHED = {
     stage.name: stage

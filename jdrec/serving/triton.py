@@ -30,6 +30,8 @@ from jdrec.errors import MissingExtra, ServingError
 
 log = logging.getLogger(__name__)
 
+_WORK = "jdrec-triton-"
+
 _STOP_S = 10  # a server that takes longer to stop is killed
 _SHARED_MEMORY = Path("/dev/shm")
 _LOG_LINES = 15
@@ -197,7 +199,8 @@ class TritonServer:
         self.port = self.port or free_port()
         require_free_port(self.port, "serving.triton.http_port")
         if self._work is None:
-            self._work = tempfile.TemporaryDirectory(prefix="jdrec-triton-", dir=_plain_temporary_folder())
+            _remove_stale_work()
+            self._work = tempfile.TemporaryDirectory(prefix=f"{_WORK}{os.getpid()}-", dir=_plain_temporary_folder())
             _build_backends(server, Path(self._work.name) / "backends")
             # The Python backend starts its stub by a command line, in which a path with a space falls apart.
             (Path(self._work.name) / "models").symlink_to(self.repository)
@@ -216,7 +219,7 @@ class TritonServer:
         with open(self.log_file, "wb") as output:
             self.process = subprocess.Popen(
                 command,
-                env=environment,
+                env={**environment, "TMPDIR": self._work.name},  # the backend unpacks there, and leaves it
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -288,6 +291,14 @@ def _plain_temporary_folder() -> str:
     """A folder for temporary files whose path has no character that a shell would take for its own."""
     folder = tempfile.gettempdir()
     return folder if re.fullmatch(r"[\w./-]+", folder, re.ASCII) else "/tmp"
+
+
+def _remove_stale_work() -> None:
+    """Removes the work folders of processes that were killed; a folder's name has the number of its process."""
+    for folder in Path(_plain_temporary_folder()).glob(f"{_WORK}*"):
+        owner = folder.name.removeprefix(_WORK).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port() -> int:
