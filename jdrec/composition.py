@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import re
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,10 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     folder, overrides = _shortest(Path(runtime.runtime.output_dir)), list(runtime.overrides.task)
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
-        return pipeline.run(config, folder, overrides)
+        result = pipeline.run(config, folder, overrides)
+        if config.run or config.task == "predict":  # what was made lies elsewhere
+            _remove_if_unused(folder)
+        return result
     except JdrecError as error:
         failure = error
     except Exception as error:
@@ -64,6 +68,12 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
         failure = JdrecError(f"job {runtime.job.num} of the sweep failed; its log is {folder / 'jdrec.log'}.")
     failures.append(failure)
     return math.nan
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Removes the folder that Hydra made for this call, if it has nothing but Hydra's own files and a log."""
+    if {item.name for item in folder.iterdir()} <= {".hydra", "jdrec.log"}:
+        shutil.rmtree(folder)
 
 
 def _shortest(path: Path) -> Path:
@@ -91,6 +101,8 @@ def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:
         earlier = OmegaConf.create(json.loads(file.read_text(encoding="utf-8"))["config"])
     except (OSError, ValueError, KeyError) as error:
         raise StageError(f"{composed.run} is not the folder of a run ({file.name}: {error}).", where="run") from None
+    for own in ("task", "run", "request"):
+        earlier[own] = composed[own]
     for override in OverridesParser.create().parse_overrides(overrides):
         key = override.key_or_group
         if not any(key == free or key.startswith(f"{free}.") for free in _FREE_WITH_RUN):

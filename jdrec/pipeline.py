@@ -111,5 +111,7 @@ def _require_earlier(run: Run) -> None:
 
 
 def _write_record(run: Run, overrides: list[str]) -> None:
-    record = {"task": run.config.task, "overrides": overrides, "stages": run.record, "config": msgspec.to_builtins(run.config)}
+    config = msgspec.to_builtins(run.config)
+    config["dataset"]["root"] = str(Path(run.config.dataset.root).resolve())  # run= may come from another working folder
+    record = {"task": run.config.task, "overrides": overrides, "stages": run.record, "config": config}
     write_atomically(run.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
