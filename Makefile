@@ -43,6 +43,7 @@ golden: setup
 
 reference: setup
 	$(PYTHON) scripts/reference.py
+	$(PYTHON) scripts/functions.py
 
 spark-jars: .venv/.installed-spark
 	$(PYTHON) -m jdrec.engines.spark.jars

@@ -8,6 +8,7 @@ _X = Argument("x", ANY, null=True)
 
 
 def _branches(types: Types) -> T | None:
+    """The type that holds the values of the last two arguments."""
     return common_type(types[1:])
 
 

@@ -22,10 +22,12 @@ def _whole(types: Types) -> T:
 
 
 def _logarithm(types: Types) -> T:
+    """Double, but float of a single float."""
     return real(types) if len(types) == 1 else T.DOUBLE
 
 
 def _widest(types: Types) -> T:
+    """The wider of both types."""
     return widest([type_ for type_ in types if type_ is not None])
 
 

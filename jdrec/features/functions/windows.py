@@ -176,7 +176,7 @@ PLACES = (
         Argument("n", (T.INT,), constant=True),
         result=same,
         nulls="NULL values count as rows; NULL if there are fewer than n rows before the current one.",
-        doc="The value n rows before the current row; at(x, 0) is the current row's own. It does not see the frame's bounds.",
+        doc="The value n rows before the current row; at(x, 0) is the current row's own. As the whole of a feature it does not see the frame's bounds.",
         aliases=("lag",),
     ),
     aggregate(
