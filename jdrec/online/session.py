@@ -73,16 +73,16 @@ class RequestSession:
         with self._lock:
             sizes = [store.sizes() for store in self._stores]
             try:
-                words, programs = [], []
+                words, stores = [], []
                 for store in self._stores:
                     at_hand = store.look_up(request, time)
                     program = store.program()
                     out = np.zeros((len(rows), program.width), np.int64)
                     program.evaluate(at_hand, order, out)
                     words.append(out)
-                    programs.append(program)
+                    stores.append((program, at_hand))
                 joins = {name: join.look_up(request, len(rows)) for name, join in self._joins.items()}
-                return assemble(self._plan, request, joins, words, programs, len(rows))
+                return assemble(self._plan, request, joins, words, stores, len(rows))
             finally:
                 for store, size in zip(self._stores, sizes, strict=True):
                     store.forget(size)

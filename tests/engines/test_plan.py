@@ -21,16 +21,6 @@ def plan_of(features: str, windows: str = "w: {partition_by: k, rows: 3}"):  # t
     ("expr", "message"),
     [
         (
-            "count_where(s, v > at(v, 0))",
-            "features.features.x: the embedded engine has not the condition 'v > at(v, 0)' (it has x = at(x, 0), once). "
-            "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
-        ),
-        (
-            "count_where(s, s = at(s, 1))",
-            "features.features.x: the embedded engine has not the condition 's = at(s, 1)' (it has x = at(x, 0), once). "
-            "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
-        ),
-        (
             "sum(case when s like 'a%' then v else 0 end)",
             "features.features.x: the embedded engine has not LIKE. OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
         ),

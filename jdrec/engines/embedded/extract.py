@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jdrec.dataset import arrow
 from jdrec.dataset.tables import TableSet
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.joins import last_join
-from jdrec.engines.embedded.plan import Plan, Result, make_plan
+from jdrec.engines.embedded.plan import Plan, Result, Walk, make_plan
 from jdrec.engines.embedded.program import StoreProgram
 from jdrec.engines.embedded.results import decode
 from jdrec.engines.embedded.rows import OutputRows
@@ -101,7 +101,7 @@ class Batch:
             words.append(out)
         request = {name: vector.slice(first, last) for name, vector in self._request.items()}
         joins = {name: {key: vector.slice(first, last) for key, vector in columns.items()} for name, columns in self._joins.items()}
-        return assemble(self.plan, request, joins, words, [program for program, _ in self._stores], last - first)
+        return assemble(self.plan, request, joins, words, self._stores, last - first, first)
 
 
 def assemble(
@@ -109,13 +109,21 @@ def assemble(
     request: Mapping[str, Vector],
     joins: Mapping[str, Mapping[str, Vector]],
     words: list[np.ndarray],
-    programs: list[StoreProgram],
+    stores: Sequence[tuple[StoreProgram, Rows]],
     rows: int,
+    first: int = 0,
 ) -> pa.RecordBatch:
-    """Output columns from the request's columns, the joined ones and what the kernels wrote."""
+    """Output columns from the request's columns, the joined ones and what the kernels wrote.
+
+    Args:
+        stores: each store's program and the requests as its rows see them, from `first` on.
+    """
 
     def result(node: Result) -> Vector:
-        store = programs[node.store].store
+        program, at_hand = stores[node.store]
+        store = program.store
+        if node.is_walk:
+            return walked(store.plan.walks[node.aggregate], program, at_hand, words[node.store], first)
         aggregate = store.plan.aggregates[node.aggregate]
         offset = store.plan.offsets[node.aggregate]
         part = words[node.store][:, offset : offset + aggregate.words]
@@ -129,6 +137,14 @@ def assemble(
         assert vector.type is output.feature.type, f"{output.feature.name}: computed {vector.type}, declared {output.feature.type}"
         arrays.append(vector.to_arrow(rows))
     return pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
+
+
+def walked(walk: Walk, program: StoreProgram, at_hand: Rows, words: np.ndarray, first: int) -> Vector:
+    """A walk's values for the requests that `words` are of."""
+    from jdrec.engines.embedded import frames
+
+    offset = program.store.plan.offsets[walk.frame]
+    return frames.compute(walk, program.store, at_hand, first, words[:, offset : offset + 3], program.ranks)
 
 
 def request_times(time: Vector, what: str) -> np.ndarray:

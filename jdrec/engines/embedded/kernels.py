@@ -31,7 +31,7 @@ T_WINDOW, T_COLUMN, T_CAPACITY, T_LIMIT, T_OFFSET, T_WIDTH = (int(member) for me
 X_GROUP, X_LOW, X_HIGH, X_USED, X_DISTINCT, X_TOP, X_VALUES, X_NULLS, X_WIDTH = (int(member) for member in State)
 (A_FUNCTION, A_WINDOW, A_COLUMN, A_N, A_CONDITION, A_MATCH, A_TALLY, A_OUT, A_WIDTH) = (int(member) for member in Aggregate)
 F_COUNT, F_COUNT_SAME, F_DISTINCT_COUNT, F_TOPN, F_TOP1_RATIO = (int(member) for member in list(Function)[:5])
-F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE, F_FRAME_AT = (int(member) for member in list(Function)[5:])
+F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE, F_FRAME_AT, F_FRAME = (int(member) for member in list(Function)[5:])
 NOTHING = EMPTY_WINDOW
 
 _OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -512,6 +512,10 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
     columns, current = i64(program, P_COLUMNS), i64(program, P_CURRENT)
     if function == F_COUNT:
         count(aggregate, columns, current, row, low, high, has_current, out)
+        return
+    if function == F_FRAME:
+        give(out, low)
+        put(out, 2, high)
         return
     column, own = offset_of(columns, i64(aggregate, A_COLUMN)), offset_of(current, i64(aggregate, A_COLUMN))
     own_row = row * i64(own, C_STEP)

@@ -128,6 +128,7 @@ class Function(IntEnum):
     AT = 9  # rows back from the current one, whatever the frame
     FIRST_VALUE = 10
     FRAME_AT = 11  # rows back from the frame's newest
+    FRAME = 12  # where the frame lies in the store: its slice's ends
 
 
 EMPTY_WINDOW = -1  # status of topn_frequency over no rows at all

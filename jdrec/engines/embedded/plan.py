@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -23,6 +23,7 @@ from jdrec.features.spec import Block, Feature, FeatureSet, Join, RowColumn, Win
 from jdrec.features.types import SqlType
 
 T = SqlType
+Item = TypeVar("Item")
 OTHER_ENGINES = "OpenMLDB itself (engine=openmldb or engine=spark) may have it."
 
 _TALLIED = {
@@ -38,15 +39,40 @@ _SCANNED = {
     "at": Function.AT,  # or FRAME_AT
     "first_value": Function.FIRST_VALUE,
 }
+_MASKED = {"sum_where": Function.SUM, "avg_where": Function.AVG, "min_where": Function.MIN, "max_where": Function.MAX}
+_WALKED = frozenset(
+    {
+        *("median", "stddev", "stddev_pop", "var_samp", "var_pop", "ew_avg", "drawdown", "entropy", "top", "nth_value_where"),
+        *(f"{statistic}_{shape}" for statistic in ("count", "sum", "avg", "min", "max") for shape in ("cate", "cate_where")),
+        *(f"top_n_{choice}_{statistic}_cate_where" for statistic in ("count", "sum", "avg", "min", "max") for choice in ("key", "value")),
+        *("top_n_key_ratio_cate", "top_n_value_ratio_cate"),
+    }
+)
 _ORDERED = (Function.TOPN_FREQUENCY, Function.MIN, Function.MAX)  # these compare values
 
 
 @dataclass(frozen=True)
 class Result(ast.Node):
-    """Stands in an output expression for the result of an aggregate."""
+    """Stands in an output expression for the result of an aggregate, or of a walk."""
 
     store: int
     aggregate: int
+    is_walk: bool = False
+
+
+@dataclass(frozen=True)
+class Cell(ast.Node):
+    """Stands in a walk's condition for a value of the row at hand."""
+
+    column: int
+
+
+@dataclass(frozen=True)
+class Nth(ast.Node):
+    """Stands in a walk's condition for the value of the n-th newest row of the frame, counted from 0."""
+
+    column: int
+    n: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +99,28 @@ class Aggregate:
     @property
     def words(self) -> int:
         """Words of its result: a status and the values."""
+        if self.function is Function.FRAME:
+            return 3
         return 1 + (self.n if self.function is Function.TOPN_FREQUENCY else 1)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """An aggregate over all rows of a frame at once (see `frames`); numbers are positions in the store's lists.
+
+    Attributes:
+        columns: x, then the category if there is one; empty for `*`.
+        condition: over `Cell` and `Nth`.
+        frame: the aggregate that says where frames lie.
+    """
+
+    name: str
+    window: int
+    columns: tuple[int, ...]
+    type: SqlType
+    frame: int
+    condition: ast.Node | None = None
+    n: float = 0
 
 
 @dataclass
@@ -97,6 +144,7 @@ class Store:
     columns: list[StoreColumn] = field(default_factory=list)
     tallies: list[tuple[int, int]] = field(default_factory=list)  # (window, column)
     aggregates: list[Aggregate] = field(default_factory=list)
+    walks: list[Walk] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -114,7 +162,9 @@ class Store:
 
     def is_ordered(self, column: int) -> bool:
         """Whether its values are compared, so that codes must be in order."""
-        return any(aggregate.column == column and aggregate.function in _ORDERED for aggregate in self.aggregates)
+        return any(aggregate.column == column and aggregate.function in _ORDERED for aggregate in self.aggregates) or any(
+            column in walk.columns for walk in self.walks
+        )
 
 
 @dataclass(frozen=True)
@@ -277,18 +327,59 @@ class _Windowed:
     def _lift(self, node: ast.Node) -> ast.Node | None:
         if not isinstance(node, ast.Call) or not FUNCTIONS[node.name].is_aggregate:
             return None
-        aggregate = self.aggregate(node)
-        if aggregate not in self.store.aggregates:
-            self.store.aggregates.append(aggregate)
-        return Result(node.start, node.end, self.number, self.store.aggregates.index(aggregate))
+        if node.name in _WALKED or (node.name.endswith("_where") and self.looks_around(node)):
+            walk = self.walk(node)
+            return Result(node.start, node.end, self.number, _place(self.store.walks, walk), True)
+        return Result(node.start, node.end, self.number, _place(self.store.aggregates, self.aggregate(node)))
+
+    def looks_around(self, call: ast.Call) -> bool:
+        """Whether the condition reads other rows of the frame, in a way that no kernel has."""
+        if not _has_at(call):
+            return False
+        if call.name != "count_where":
+            return True
+        parts = [part for part in _conjuncts(call.args[-1]) if _has_at(part)]
+        return len(parts) != 1 or _same_as_current(parts[0]) is None
+
+    def walk(self, call: ast.Call) -> Walk:
+        type_ = self.inference.type_of(call)
+        assert type_ is not None
+        rules = FUNCTIONS[call.name].rules_for(len(call.args))
+        given = {rule.name: arg for rule, arg in zip(rules, call.args, strict=True)}
+        columns = tuple(self.column(given[name]) for name in ("x", "category") if name in given and not isinstance(given[name], ast.Star))
+        condition = self.condition(given["condition"]) if "condition" in given else None
+        number = given.get("n") or given.get("alpha")
+        n = ast.constant(number) if number is not None else 0
+        assert n is not None
+        frame = _place(self.store.aggregates, Aggregate(Function.FRAME, self.window, None, SqlType.BIGINT))
+        return Walk(call.name, self.window, columns, type_, frame, condition, n)
+
+    def condition(self, node: ast.Node) -> ast.Node:
+        """A condition over the values of a frame's rows."""
+
+        def lift(part: ast.Node) -> ast.Node | None:
+            if isinstance(part, ast.Literal):
+                return part
+            if not _has_at(part):
+                return Cell(0, 0, self.column(part))
+            if isinstance(part, ast.Call) and part.name == "at":
+                return Nth(0, 0, self.column(part.args[0]), self.number_in(part.args[1]))
+            reason = expressions.supports(part)
+            if reason is not None:
+                raise refuse(self.feature, reason)
+            return None
+
+        return _replace_outermost(node, lift)
 
     def aggregate(self, call: ast.Call) -> Aggregate:
         type_ = self.inference.type_of(call)
         assert type_ is not None
         if call.name in ("count", "count_where"):
             return self.count(call, type_)
+        if call.name in _MASKED:
+            return Aggregate(_MASKED[call.name], self.window, self.column(_masked(call)), type_)
         if call.name in _TALLIED:
-            column = self.column(call.args[0])
+            column = self.column(self.filled(call.args[0]) if call.name == "distinct_count" else call.args[0])
             function, n = _TALLIED[call.name], 0
             if function is Function.TOPN_FREQUENCY:
                 n = self.number_in(call.args[1])
@@ -331,6 +422,24 @@ class _Windowed:
             match = self.column(same)
         return rows, match
 
+    def filled(self, node: ast.Node) -> ast.Node:
+        """What distinct_count inserts: where an expression is NULL, what it gives with zeros in the NULL columns' places."""
+        if isinstance(node, ast.Column | ast.Literal):
+            return node
+        plain = (ast.Column, ast.Literal, ast.Binary, ast.Unary)
+        numbers = all(
+            isinstance(part, plain) and ((type_ := self.inference.type_of(part)) is None or type_.is_number) for part in ast.walk(node)
+        )
+        if not numbers:
+            raise refuse(self.feature, "distinct_count of such an expression, of which OpenMLDB counts NULLs as what it computes of zeros")
+
+        def fill(part: ast.Node) -> ast.Node:
+            if not isinstance(part, ast.Column):
+                return part
+            return ast.Call(0, 0, "if_null", (part, ast.Cast(0, 0, ast.Literal(0, 0, 0, T.INT), self.inference.type_of(part) or T.INT)))
+
+        return ast.Call(0, 0, "if_null", (node, ast.transform(node, fill)))
+
     def column(self, node: ast.Node) -> int:
         """The number of the store's column that holds this value of each row."""
         type_ = self.inference.type_of(node)
@@ -341,19 +450,15 @@ class _Windowed:
         self.planner.check(node, self.feature, self.inference)
         plain = ast.transform(node, lambda item: replace(item, start=0, end=0))
         column = StoreColumn(plain, type_)
-        if column not in self.store.columns:
-            self.store.columns.append(column)
-        return self.store.columns.index(column)
+        return _place(self.store.columns, column)
 
     def tally(self, column: int) -> int:
-        pair = (self.window, column)
-        if pair not in self.store.tallies:
-            self.store.tallies.append(pair)
-        return self.store.tallies.index(pair)
+        return _place(self.store.tallies, (self.window, column))
 
     def number_in(self, node: ast.Node) -> int:
-        assert isinstance(node, ast.Literal) and isinstance(node.value, int)
-        return node.value
+        value = ast.constant(node)
+        assert isinstance(value, int)
+        return value
 
     def text(self, node: ast.Node) -> str:
         return self.feature.text[node.start : node.end]
@@ -362,6 +467,21 @@ class _Windowed:
 def refuse(feature: Feature, what: str) -> CheckError:
     """The error for something that this engine does not compute."""
     return CheckError(f"the embedded engine has not {what}.", where=feature.path, hint=OTHER_ENGINES)
+
+
+def _place(items: list[Item], item: Item) -> int:
+    """Where an item is in a list; it is added if need be."""
+    if item not in items:
+        items.append(item)
+    return items.index(item)
+
+
+def _masked(call: ast.Call) -> ast.Node:
+    """x where the condition holds, else NULL. For sum and avg OpenMLDB takes `x and condition`: a zero is as if it were not there."""
+    x, condition = call.args
+    if call.name in ("sum_where", "avg_where"):
+        condition = ast.Binary(0, 0, "and", ast.Binary(0, 0, "!=", x, ast.Literal(0, 0, 0, T.INT)), condition)
+    return ast.Case(0, 0, None, ((condition, x),), None)
 
 
 def _replace_outermost(node: ast.Node, change: Callable[[ast.Node], ast.Node | None]) -> ast.Node:

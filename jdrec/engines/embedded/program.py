@@ -27,7 +27,7 @@ class StoreProgram:
         self.store = store
         plan = store.plan
         self.width = plan.width
-        self._ranks = ranks or [None] * len(store.columns)
+        self.ranks = ranks or [None] * len(store.columns)
         self._windows = _table([_window_words(window) for window in plan.windows], Window.WIDTH)
         self._tallies, self._scratch_words = self._plan_tallies()
         self._aggregates = _table([self._aggregate_words(number) for number in range(len(plan.aggregates))], Aggregate.WIDTH)
@@ -94,7 +94,7 @@ class StoreProgram:
 
     def _column_words(self, columns: list[Encoded]) -> np.ndarray:
         words = []
-        for column, rank in zip(columns, self._ranks, strict=True):
+        for column, rank in zip(columns, self.ranks, strict=True):
             valid = _address(column.valid) if column.valid is not None else 0
             ranks = _address(rank) if rank is not None else 0
             words.append([_address(column.values), valid, column.kind, ranks, 0 if column.constant else 1])
