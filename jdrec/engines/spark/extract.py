@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from jdrec.engines.report import ExtractReport
 from jdrec.engines.spark.progress import show_stages
+from jdrec.engines.spark.query import feature_query, features_of
 from jdrec.engines.spark.session import Session, open_session
 from jdrec.engines.spark.staging import read_files, read_table, stage_positions
 from jdrec.errors import DataError, EngineError
-from jdrec.features import sql
 from jdrec.features.types import SqlType
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(session: Session, feature_set: FeatureSet, tables: TableSet, out: Path, 
     Spark writes the features as they come; then they are put into the request table's order, by the request key, and into one file.
     """
     frames = {name: read_table(session.spark, tables[name], work) for name in tables}
-    result = session.query(sql.query(feature_set, "0.9"), frames)
+    result = features_of(feature_set, session.query(feature_query(feature_set), frames))
     check_types(feature_set, result)
     with show_stages(session.spark, progress, "features on Spark"):
         result.write.parquet((work / "features").as_uri())

@@ -1,0 +1,167 @@
+"""Differences that random feature sets found, each as a literal case: what OpenMLDB gives, and so the embedded engine too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from jdrec.dataset.tables import open_tables
+from jdrec.engines import extract
+from jdrec.engines.spark.session import Session
+from jdrec.features.resolve import resolve
+from jdrec.features.types import SqlType
+from jdrec.progress import Progress
+from tests.parity.data import START_MS, RandomTable
+from tests.parity.generate import Case
+from tests.parity.judge import spark_values
+
+T = SqlType
+N = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A small case and what OpenMLDB's batch engine gives for it, feature by feature, in the request table's order.
+
+    Attributes:
+        rows: of the request table req (rid, k1 string, v int, l bigint, d double, b bool); ts is a second later in each.
+        union: rows of table u1 with the same columns and times, its time called `at_ms` if a bigint is wanted.
+        joined: rows (k1, x) of table j1.
+    """
+
+    name: str
+    features: dict[str, Any]
+    expected: dict[str, list[Any]]
+    rows: list[tuple[Any, ...]] = field(default_factory=lambda: [("a", 10 + n, n, float(n), n % 2 == 0) for n in range(5)])
+    times: list[int] = field(default_factory=lambda: [1000 * n for n in range(5)])
+    union: list[tuple[int, str, int]] = field(default_factory=list)
+    joined: list[tuple[Any, int]] = field(default_factory=list)
+    windows: dict[str, Any] = field(default_factory=dict)
+    joins: dict[str, Any] = field(default_factory=dict)
+
+    def case(self) -> Case:
+        columns = {"rid": T.STRING, "k1": T.STRING, "v": T.INT, "l": T.BIGINT, "d": T.DOUBLE, "b": T.BOOL, "ts": T.TIMESTAMP}
+        request = [
+            dict(zip(columns, (f"r{n}", *row, START_MS + time), strict=True))
+            for n, (row, time) in enumerate(zip(self.rows, self.times, strict=True))
+        ]
+        union = [{"k1": key, "at_ms": START_MS + time, "v": v, "b": True} for time, key, v in self.union]
+        tables = {
+            "req": RandomTable(columns, request),
+            "u1": RandomTable({"k1": T.STRING, "at_ms": T.BIGINT, "v": T.INT, "b": T.BOOL}, union),
+            "j1": RandomTable({"k1": T.STRING, "x": T.INT}, [{"k1": key, "x": x} for key, x in self.joined]),
+        }
+        section = {
+            "request": {"table": "req", "key": "rid", "time": "ts"},
+            "joins": self.joins,
+            "windows": self.windows,
+            "features": {name: {"kind": "drop", **feature} for name, feature in self.features.items()},
+        }
+        return Case(0, section, tables, {"req": "ts", "u1": "at_ms", "j1": ""})
+
+
+W = {"over": "w"}
+CASES = [
+    Found(
+        "NULL in a LAST JOIN's key matches nothing",
+        {"x": {"from": "j", "expr": "x"}},
+        {"x": [1, N, 2]},
+        rows=[("a", 0, 0, 0.0, True), (N, 0, 0, 0.0, True), ("", 0, 0, 0.0, True)],
+        times=[0, 1000, 2000],
+        joins={"j": {"last_join": "j1", "on": "k1"}},
+        joined=[("a", 1), ("", 2), (N, 3)],
+    ),
+    Found(
+        "minus is 0 - x, so that there is no -0.0",
+        {"minus": {"expr": "-d"}, "minus_of_mean": {"over": "w", "expr": "-avg(l)"}},
+        {"minus": [0.0, -1.0, -2.0, -3.0, -4.0], "minus_of_mean": [0.0, -0.5, -1.5, -2.5, -3.5]},
+        windows={"w": {"partition_by": "k1", "rows": 1}},
+    ),
+    Found(
+        "at alone ignores the frame, within an expression it looks into it (a frame that ends at the current row)",
+        {
+            "alone": {**W, "expr": "at(v, 3)"},
+            "within": {**W, "expr": "at(v, 3) + 0"},
+            "in_a_call": {**W, "expr": "if_null(at(v, 3), 99)"},
+            "near": {**W, "expr": "at(v, 1) + 0"},
+        },
+        {"alone": [N, N, N, 10, 11], "within": [N] * 5, "in_a_call": [99] * 5, "near": [N, 10, 11, 12, 13]},
+        windows={"w": {"partition_by": "k1", "rows": 1}},
+    ),
+    Found(
+        "at within an expression, in a frame before the current row",
+        {
+            "alone": {**W, "expr": "at(v, 0)"},
+            "newest": {**W, "expr": "at(v, 0) + 0"},
+            "next": {**W, "expr": "at(v, 1) + 0"},
+            "same": {**W, "expr": "count_where(v, v = at(v, 0))"},
+        },
+        {
+            "alone": [10, 11, 12, 13, 14],
+            "newest": [N, N, 10, 11, 12],
+            "next": [N, N, N, 10, 11],
+            "same": [0, 0, 1, 1, 1],
+        },
+        windows={"w": {"partition_by": "k1", "rows": 3, "end": 2}},
+    ),
+    Found(
+        "at within an expression, without the current row",
+        {"newest": {**W, "expr": "at(v, 0) + 0"}, "same": {**W, "expr": "count_where(v, v = at(v, 0))"}},
+        {"newest": [N, 10, 11, 12, 13], "same": [0, 1, 1, 1, 1]},
+        windows={"w": {"partition_by": "k1", "range": "3s", "exclude": "current_row"}},
+    ),
+    Found(
+        "times before 1970 are cut towards zero, as C does",
+        {name: {"expr": f"{name}(l)"} for name in ("second", "minute", "hour", "day", "year")},
+        {
+            "second": [0, -1, -59, 0, 0, 0, 0, -39],
+            "minute": [0, 0, 0, -1, 0, 0, 0, -46],
+            "hour": [7, 7, 7, 7, 0, 0, -16, -1],
+            "day": [1, 1, 1, 1, 1, 1, 31, 31],
+            "year": [1970, 1970, 1970, 1970, 1970, 1970, 1969, 1966],
+        },
+        rows=[("a", 0, ms, 0.0, True) for ms in (-39, -1000, -59999, -60001, -28800000, -28800001, -86400001, -99999999999)],
+        times=[1000 * n for n in range(8)],
+    ),
+    Found(
+        "a union ordered by a bigint keeps the milliseconds of the request's timestamp, and fills a bool",
+        {"sum": {**W, "expr": "sum(v)"}, "where": {**W, "expr": "count_where(v, b)"}},
+        {"sum": [1, 2, 12], "where": [1, 1, 2]},
+        rows=[("a", 0, 0, 0.0, True)] * 3,
+        times=[500, 1001, 2500],
+        union=[(0, "a", 1), (500, "a", 2), (1500, "a", 4), (2001, "a", 8)],
+        windows={"w": {"union": "u1", "partition_by": "k1", "range": "1s", "end": 1, "exclude": "instances"}},
+    ),
+    Found(
+        "a select list of conversions alone gives the same as any other",
+        {"ms": {"expr": "bigint(ts)"}, "text": {"expr": "string(l)"}, "yes": {"expr": "true"}},
+        {"ms": [START_MS, START_MS + 500], "text": ["7", "-8"], "yes": [True, True]},
+        rows=[("a", 0, 7, 0.0, True), ("a", 0, -8, 0.0, True)],
+        times=[0, 500],
+    ),
+]
+
+
+@pytest.mark.parametrize("found", CASES, ids=lambda found: found.name)
+def test_embedded(found: Found, tmp_path: Path) -> None:
+    case = found.case()
+    case.write(tmp_path)
+    feature_set = resolve(case.config(tmp_path))
+    extract(feature_set, open_tables(feature_set, tmp_path, "UTC"), tmp_path / "x.parquet", threads=1, progress=Progress.silent())
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert {name: repr(table[name].to_pylist()) for name in found.expected} == {name: repr(v) for name, v in found.expected.items()}
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("found", CASES, ids=lambda found: found.name)
+def test_judge(found: Found, tmp_path: Path, session: Session) -> None:
+    case = found.case()
+    case.write(tmp_path)
+    feature_set = resolve(case.config(tmp_path))
+    table = spark_values(session, feature_set, open_tables(feature_set, tmp_path, "UTC"), tmp_path)
+    assert {name: repr(table[name].to_pylist()) for name in found.expected} == {name: repr(v) for name, v in found.expected.items()}

@@ -1,0 +1,22 @@
+"""Random feature sets give the same cells on both engines. `python -m tests.parity --count 1000 --seed N` runs more of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from jdrec.engines.spark.session import Session
+from tests.parity.generate import generate
+from tests.parity.judge import computable, judge
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+FIRST_SEED = 2016
+SETS = 40
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SETS))
+def test_embedded_and_openmldb_agree(session: Session, seed: int) -> None:
+    outcome = judge(session, generate(seed, known=computable()))
+    assert outcome.agrees, "\n".join(outcome.lines)
+    refused = [message for message in outcome.refused.values() if message.startswith("embedded")]
+    assert len(refused) <= 8, refused
