@@ -17,7 +17,6 @@ from jdrec.features.sql import FILES, render
 from jdrec.paths import CONF
 from tests.conftest import REPO
 
-PLACES = ["dataset.root=/data/jd-recommendation", "openmldb.data_dir=/data/jd-recommendation", "openmldb.output=/data/out/1"]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 VARIANTS = {
     "jd_tutorial_0.6": ("jd_tutorial", ["openmldb.version=0.6"]),
@@ -29,9 +28,11 @@ GOLDEN: dict[str, tuple[str, list[str]]] = {**{name: (name, []) for name in EXPE
 def config_of(name: str) -> Config:
     """The configuration as the command line composes it."""
     experiment, overrides = GOLDEN[name]
+    data = "/data/jd-recommendation" if experiment.startswith("jd_") else f"/data/{experiment}"
+    places = [f"dataset.root={data}", f"openmldb.data_dir={data}", "openmldb.output=/data/out/1"]
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return typed(compose("config", [f"+experiment={experiment}", *PLACES, *overrides]))
+        return typed(compose("config", [f"+experiment={experiment}", *places, *overrides]))
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -31,7 +31,7 @@ def test_rendered_config_is_the_golden_one(name: str, golden: Callable[[str, str
     config = experiment(name)
     text = render(resolve(config), config.serving.triton)
     golden(f"{name}/config.pbtxt", text)
-    assert parse(text)["name"] == "embedding"
+    assert parse(text)["name"] == config.serving.triton.model
 
 
 def test_jd_tutorial_is_the_tutorials_message():

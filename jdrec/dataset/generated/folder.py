@@ -30,7 +30,7 @@ FORMAT = 1  # raised when the same settings give other tables
 MANIFEST = "generated.json"
 _FOLDERS: dict[str, tuple[str, ...]] = {  # what each generator writes
     "jd_generated": ("action", "flattenRequest_clean", "bo_user", "bo_action", "bo_product", "bo_comment", "truth"),
-    "ads_generated": ("impression", "click", "visit", "user", "ad", "truth"),
+    "ads_generated": ("impression", "click", "visit", "reader", "ad", "truth"),
 }
 _MOVE = "Choose another dataset.root, or move that folder away."
 
