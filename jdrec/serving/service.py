@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from jdrec.errors import ConfigError, DataError, MissingExtra
+from jdrec.errors import ConfigError, DataError, MissingExtra, nearest
 from jdrec.serving.failures import InvalidRequest, Unavailable
 from jdrec.serving.features import FeatureSource
 from jdrec.serving.inference import TritonClient
@@ -236,6 +236,11 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _flag(request: Request, name: str) -> bool:
+    """The one query parameter, true or false; another one is a mistake."""
+    if unknown := [given for given in request.query_params if given != name]:
+        raise InvalidRequest(
+            f"there is no parameter {unknown[0][:50]!r}. {nearest(unknown[0], [name])}", status=400, kind="invalid_parameter"
+        )
     text = request.query_params.get(name, "false").lower()
     if text not in _BOOLEANS:
         raise InvalidRequest(f"{name} must be true or false, not {text[:50]!r}.", status=400, kind="invalid_parameter")

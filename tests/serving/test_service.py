@@ -172,6 +172,7 @@ def test_a_wrong_row_is_named(url):
         (b"[]", "", 400, "no_rows"),
         (b"null", "", 400, "not_rows"),
         (b"{}", "?features=perhaps", 400, "invalid_parameter"),
+        (b"{}", "?featurs=true", 400, "invalid_parameter"),
         (json.dumps([{}] * 51).encode(), "", 413, "too_many_rows"),
         (b"x" * 20_001, "", 413, "body_too_large"),
         (b"x" * 3_000_000, "", 413, "body_too_large"),
