@@ -18,6 +18,7 @@ from jdrec.progress import Progress, Task
 from jdrec.training.adapter import Adapter
 from jdrec.training.data import ShuffledStream, Split
 from jdrec.training.early_stop import EarlyStop
+from jdrec.training.interrupt import Interrupt, deferred_interrupt
 from jdrec.training.metrics import all_metrics
 from jdrec.training.schedule import Schedule
 
@@ -134,22 +135,24 @@ class Loop:
         self._start = time.perf_counter()
         if self.config.save_initial:
             self._save("initial", {})
-        try:
-            with self.progress.task("train", self.config.train_batches) as task:
-                end = self._batches(task)
-        except KeyboardInterrupt:
-            end = self._interrupted()
+        with deferred_interrupt() as interrupt, self.progress.task("train", self.config.train_batches) as task:
+            end = self._batches(task, interrupt)
+        if end == "interrupted":
+            log.warning("interrupted after batch %s; saving a checkpoint", f"{self.step:,}")
+            self._save(f"step_{self.step}", {})
         if not self._saved_best:  # with save_best=false, or interrupted before the first evaluation
             self.best = self._last_metrics() if not self.config.save_best else {}
             self._save("best", self.best)
         return self._report(end)
 
-    def _batches(self, task: Task) -> End:
+    def _batches(self, task: Task, interrupt: Interrupt) -> End:
         config = self.config
         interval = config.eval_interval or self.epoch_batches
         stream = ShuffledStream(self.train, config.batch_size, self.seed)
         mark, marked = time.perf_counter(), 0
         while self.step < config.train_batches:
+            if interrupt.requested:
+                return "interrupted"
             rate = self.schedule.at(self.step)
             self._pending.append(self.adapter.train_batch(stream.batch(self.step), rate))
             self.step += 1
@@ -213,11 +216,6 @@ class Loop:
             self.best = metrics
             self._save("best", metrics)
         self._pause += time.perf_counter() - start
-
-    def _interrupted(self) -> End:
-        log.warning("interrupted in batch %s; saving a checkpoint", f"{self.step + 1:,}")
-        self._save(f"step_{self.step}", {})
-        return "interrupted"
 
     def _save(self, name: str, metrics: dict[str, float]) -> None:
         weights = self.adapter.weights()  # by every process: a table may be spread over them

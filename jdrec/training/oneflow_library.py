@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -47,9 +49,12 @@ def load_oneflow() -> Any:
     if _has_avx2():
         os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
     os.environ.setdefault("GLOG_minloglevel", "2")  # no warning about a missing GPU driver
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with _stderr_without(b"libibverbs not available"):  # InfiniBand is for clusters
         import oneflow
 
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, on_interrupt)  # OneFlow's own handler ends the process at once, or never
     return oneflow
 
 

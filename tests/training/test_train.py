@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class InterruptingProgress(training.loop.Progress):
                 def interrupting(done: float, note: str | None = None) -> None:
                     update(done, note)
                     if done == at:
-                        raise KeyboardInterrupt
+                        signal.raise_signal(signal.SIGINT)
 
                 task.update = interrupting
                 return task
