@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jdrec.errors import StageError
+
 _PACKAGE = Path(__file__).resolve().parent
 _LINK_FROM_BYTES = 1 << 20
 
@@ -61,7 +63,10 @@ class Cache:
         final = self.entry(stage, key)
         if self.enabled and final.is_dir():
             return final, True
-        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StageError(f"{self.root} cannot be made: {error.strerror}.", where="cache.dir") from None
         with FileLock(final.with_suffix(".lock")):
             if self.enabled and final.is_dir():
                 return final, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -61,7 +62,7 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
         failure = error
     except Exception as error:
         log.debug("internal error", exc_info=True)  # the log file takes debug records, the terminal does not
-        failure = InternalError(error, folder / "jdrec.log")
+        failure = _from_system(error) or InternalError(error, folder / "jdrec.log")
     log.debug("stopped: %s", failure)
     if runtime.mode == RunMode.MULTIRUN:
         log.error("job %s failed: %s", runtime.job.num, failure)
@@ -130,8 +131,18 @@ def typed(composed: Any) -> Config:
 
 def explain(error: BaseException) -> str | None:
     """One message for a mistake of the user; None for a bug."""
-    known = error if isinstance(error, JdrecError) else _from_hydra(error)
+    known = error if isinstance(error, JdrecError) else _from_system(error) or _from_hydra(error)
     return f"error: {known}" if known is not None else None
+
+
+_NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def _from_system(error: BaseException) -> JdrecError | None:
+    """A file that the system does not let us read or write: the user's to mend."""
+    if isinstance(error, OSError) and error.errno in _NOT_OURS:
+        return JdrecError(f"{error.strerror}: {error.filename or 'no file named'}.", hint="Check permissions and free space.")
+    return None
 
 
 def _from_hydra(error: BaseException) -> JdrecError | None:
