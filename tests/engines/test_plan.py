@@ -21,12 +21,13 @@ def plan_of(features: str, windows: str = "w: {partition_by: k, rows: 3}"):  # t
     ("expr", "message"),
     [
         (
-            "sum(case when s like 'a%' then v else 0 end)",
-            "features.features.x: the embedded engine has not LIKE. OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
+            "sum(hash64(s))",
+            "features.features.x: the embedded engine has not the function hash64. "
+            "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
         ),
         (
-            "min(string(d))",
-            "features.features.x: the embedded engine has not the cast from double to string. "
+            "min(int(date(ts)))",
+            "features.features.x: the embedded engine has not the cast from date to int. "
             "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
         ),
     ],

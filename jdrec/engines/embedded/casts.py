@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jdrec.dataset import arrow
+from jdrec.engines.embedded import distinct, text
 from jdrec.engines.embedded.vector import Vector
 from jdrec.features.types import SqlType
 
@@ -21,13 +21,9 @@ def supports(source: SqlType | None, target: SqlType) -> bool:
     """Whether this engine has the cast."""
     if source is None or source is target:
         return True
-    if T.DATE in (source, target):
-        return False
-    if target is T.STRING:
-        return source.is_integer
-    if source is T.STRING:
-        return target.is_number or target is T.BOOL
-    return True
+    if source is T.STRING or target is T.STRING:
+        return True
+    return T.DATE not in (source, target) or {source, target} == {T.DATE, T.TIMESTAMP}
 
 
 def cast(vector: Vector, target: SqlType) -> Vector:
@@ -39,9 +35,13 @@ def cast(vector: Vector, target: SqlType) -> Vector:
         null = Vector.of_value(None, target)
         return null if vector.constant else null.spread(len(vector))
     if source is T.STRING:
-        return _by_distinct(vector, lambda text: parse(text, target), target)
+        return distinct.apply(lambda written: parse(written, target), [vector], target)
     if target is T.STRING:
-        return _by_distinct(vector, str, target)
+        return distinct.apply(lambda value: text.cast(value, source), [vector], target)
+    if target is T.DATE:
+        return Vector(target, ((vector.data + text.ZONE_MS) // 86_400_000).astype(np.int32), vector.valid, vector.constant)
+    if source is T.DATE:
+        return distinct.apply(text.date_ms, [vector], target)
     if target is T.BOOL:
         return Vector(target, (vector.data != 0).astype(np.uint8), vector.valid, vector.constant)
     with np.errstate(all="ignore"):
@@ -52,26 +52,23 @@ def cast(vector: Vector, target: SqlType) -> Vector:
     return Vector(target, data, valid, vector.constant)
 
 
-def parse(text: str, target: SqlType) -> Any:
+def parse(written: str, target: SqlType) -> Any:
     """The value that a text stands for, None if it stands for none."""
+    if target is T.DATE:
+        return text.read_date(written)
+    if target is T.TIMESTAMP:
+        return text.read_timestamp(written)
     if target is T.BOOL:
-        word = text.lower()
+        word = written.lower()
         return 1 if word in _TRUE else 0 if word in _FALSE else None
     if target in _LIMITS:
-        if not re.fullmatch(r"\s*[+-]?\d+\s*", text, re.ASCII):
+        if not re.fullmatch(r"\s*[+-]?\d+\s*", written, re.ASCII):
             return None
-        value = int(text)
+        value = int(written)
         return value if -_LIMITS[target] <= value < _LIMITS[target] else None
-    if "_" in text or text != text.rstrip():
+    if "_" in written or written != written.rstrip():
         return None
     try:
-        return float(text)
+        return float(written)
     except ValueError:
         return None
-
-
-def _by_distinct(vector: Vector, convert: Callable[[Any], Any], target: SqlType) -> Vector:
-    """Converts each distinct value once."""
-    dictionary, codes = vector.encoded()
-    result = Vector.of_values([None if value is None else convert(value) for value in dictionary.to_pylist()], target).take(codes)
-    return Vector(target, result.data, result.valid, vector.constant)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from jdrec.dataset import arrow
-from jdrec.engines.embedded import calendar, casts
+from jdrec.engines.embedded import calendar, casts, distinct, mathematics, strings
 from jdrec.engines.embedded.vector import Vector
 from jdrec.features import expression as ast
 from jdrec.features.infer import common_type
@@ -36,9 +36,9 @@ class Rows(Protocol):
 def supports(node: ast.Node) -> str | None:
     """Why this engine cannot evaluate a node itself (its operands apart), or None if it can."""
     if isinstance(node, ast.Call):
-        return None if node.name in FUNCTIONS else f"the function {node.name}"
-    if isinstance(node, ast.Like):
-        return "LIKE"
+        return None if node.name in FUNCTIONS or node.name in (*strings.LISTS, "join", "size") else f"the function {node.name}"
+    if isinstance(node, ast.Raw):
+        return "SQL that is openmldb_only"
     if isinstance(node, ast.Literal) and node.interval:
         return "an interval as a value"
     return None
@@ -52,6 +52,13 @@ def evaluate(node: ast.Node, rows: Rows) -> Vector:
         return rows.column(node)
     if isinstance(node, ast.Call) and node.name in FUNCTIONS:
         return FUNCTIONS[node.name](*(evaluate(arg, rows) for arg in node.args))
+    if isinstance(node, ast.Call) and node.name in ("join", "size"):
+        inner = node.args[0]
+        assert isinstance(inner, ast.Call)
+        return strings.of_list(node.name, inner.name, [evaluate(arg, rows) for arg in (*inner.args, *node.args[1:])])
+    if isinstance(node, ast.Like):
+        result = distinct.apply(strings.like, [evaluate(node.operand, rows), evaluate(node.pattern, rows)], T.BOOL)
+        return _not(result) if node.negated else result
     if isinstance(node, ast.Unary):
         return _not(evaluate(node.operand, rows)) if node.op == "not" else _negate(evaluate(node.operand, rows))
     if isinstance(node, ast.Binary):
@@ -265,4 +272,37 @@ def _if_null(operand: Vector, default: Vector) -> Vector:
     return choose([_isnull(operand)], [default, operand])
 
 
-FUNCTIONS: dict[str, Callable[..., Vector]] = {"isnull": _isnull, "if_null": _if_null, **calendar.FUNCTIONS}
+def _nvl2(operand: Vector, then: Vector, otherwise: Vector) -> Vector:
+    return choose([_isnull(operand)], [otherwise, then])
+
+
+def _choice(op: str) -> Callable[[Vector, Vector], Vector]:
+    """maximum and minimum: the second where the comparison is not true, be it for a NULL."""
+    return lambda left, right: choose([binary(op, left, right)], [left, right])
+
+
+def _pmod(x: Vector, divisor: Vector) -> Vector:
+    remainder = binary("%", x, divisor)
+    negative = binary("<", remainder, Vector.of_value(0, T.INT))
+    return choose([negative], [binary("%", binary("+", remainder, divisor), divisor), remainder])
+
+
+def _log(x: Vector, y: Vector | None = None) -> Vector:
+    if y is None:
+        return mathematics.FUNCTIONS["ln"](x)
+    one, other = (mathematics.FUNCTIONS["ln"](casts.cast(value, T.DOUBLE)) for value in (x, y))
+    return binary("/", other, one)
+
+
+FUNCTIONS: dict[str, Callable[..., Vector]] = {
+    "isnull": _isnull,
+    "if_null": _if_null,
+    "nvl2": _nvl2,
+    "maximum": _choice(">"),
+    "minimum": _choice("<"),
+    "pmod": _pmod,
+    "log": _log,
+    **calendar.FUNCTIONS,
+    **strings.FUNCTIONS,
+    **mathematics.FUNCTIONS,
+}
