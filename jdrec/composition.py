@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import sys
+from collections.abc import Container
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -131,16 +132,16 @@ def typed(composed: Any) -> Config:
 
 def explain(error: BaseException) -> str | None:
     """One message for a mistake of the user; None for a bug."""
-    known = error if isinstance(error, JdrecError) else _from_system(error) or _from_hydra(error)
+    known = error if isinstance(error, JdrecError) else _from_system(error, {*_NOT_OURS, errno.ENOENT}) or _from_hydra(error)
     return f"error: {known}" if known is not None else None
 
 
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
-def _from_system(error: BaseException) -> JdrecError | None:
+def _from_system(error: BaseException, reasons: Container[int | None] = _NOT_OURS) -> JdrecError | None:
     """A file that the system does not let us read or write: the user's to mend."""
-    if isinstance(error, OSError) and error.errno in _NOT_OURS:
+    if isinstance(error, OSError) and error.errno in reasons:
         return JdrecError(f"{error.strerror}: {error.filename or 'no file named'}.", hint="Check permissions and free space.")
     return None
 
