@@ -260,6 +260,9 @@ class ClusterConfig(Section, frozen=True, kw_only=True):
 class OpenMLDBConfig(Section, frozen=True, kw_only=True):
     version: Annotated[Literal["0.6", "0.9"], Meta(description="Dialect of the SQL: function names and options.")] = "0.9"
     deployment: Annotated[str, Meta(description="Name of the deployment.")] = "demo"
+    deployable: Annotated[
+        bool, Meta(description="Whether OpenMLDB has to be able to deploy the features; false: what its request mode cannot is no mistake.")
+    ] = True
     data_dir: Annotated[str | None, Meta(description="Folder of the tables as the cluster sees it; dataset.root by default.")] = None
     output: Annotated[str | None, Meta(description="Where the cluster's extract job writes; the run folder by default.")] = None
     range_bias: Annotated[

@@ -38,13 +38,14 @@ def run(config: Config, feature_set: FeatureSet, folder: Path, progress: Progres
     """
     from jdrec.engines.openmldb.connection import Session
     from jdrec.engines.openmldb.settings import settings
-    from jdrec.features import compiler
+    from jdrec.features import checks, compiler
     from jdrec.features.sql import render
 
     openmldb.require_version(config)
     long_windows = long_window_options(config, feature_set)
     connect = settings(config.openmldb.cluster)
     scripts = render(feature_set, config, folder)
+    checks.check(feature_set)  # whatever openmldb.deployable says: now it has to be
     compiler.check(feature_set)
     with Session(connect) as session:
         plan = make_plan(session, feature_set, scripts["deploy.sql"], long_windows)

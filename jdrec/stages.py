@@ -15,10 +15,12 @@ import msgspec
 
 from jdrec.cache import publish
 from jdrec.config import Config
+from jdrec.errors import ConfigErrors, DataError
 from jdrec.progress import Progress
 
 if TYPE_CHECKING:
     from jdrec.dataset.tables import TableSet
+    from jdrec.features.finding import Finding
     from jdrec.features.spec import FeatureSet
 
 log = logging.getLogger(__name__)
@@ -112,17 +114,38 @@ def check(run: Run) -> str:
     """Checks the definition; task=check also shows every warning and asks OpenMLDB's compiler."""
     from jdrec.features import checks, compiler
 
-    asked = run.config.task == "check"
-    warnings = checks.check(run.feature_set)
+    asked, deployable = run.config.task == "check", run.config.openmldb.deployable
+    warnings = checks.check(run.feature_set, deployable=deployable)
+    if asked:
+        warnings += _check_data(run)
     for warning in warnings:
         log.log(logging.WARNING if asked else logging.DEBUG, "warning: %s", warning)
     summary = f"{len(run.feature_set.features)} columns, {len(run.feature_set.windows)} windows, {len(run.feature_set.joins)} joins"
     if warnings:
         summary += f", {len(warnings)} warnings" + ("" if asked else " (task=check shows them)")
     if asked:
-        compiler.check(run.feature_set)
-        summary += "; accepted by OpenMLDB's compiler, batch and request"
+        if run.config.engine.name == "embedded":
+            from jdrec.engines.embedded.plan import make_plan
+
+            make_plan(run.feature_set)  # refuses what only other engines have
+        compiler.check(run.feature_set, deployable=deployable)
+        summary += f"; accepted by OpenMLDB's compiler, {'batch and request' if deployable else 'batch'}"
     return summary
+
+
+def _check_data(run: Run) -> list[Finding]:
+    """What the tables show, where they are."""
+    from jdrec.dataset.tables import open_tables
+    from jdrec.features import checks
+
+    root = Path(run.config.dataset.root)
+    if not root.is_dir():  # not even generated ones: a check makes nothing
+        log.info("no data in %s: the definition alone is checked", root)
+        return []
+    findings = checks.check_data(run.feature_set, open_tables(run.feature_set, root, run.config.dataset.timezone))
+    if errors := [DataError(finding.message, where=finding.where) for finding in findings if finding.error]:
+        raise ConfigErrors(errors)
+    return findings
 
 
 def _query(config: Config) -> dict[str, Any]:

@@ -1,45 +1,55 @@
-"""What a feature set may do but hardly should (warnings), and what cannot be right (errors). No data is read.
+"""What a feature set may do but hardly should (warnings), and what cannot be right (errors).
 
-Each check is a function of the feature set; to add one, write it and add it to `_CHECKS`.
+Each check is a function of the feature set; to add one, write it, add it to `_CHECKS` and give docs/checks.md an example. What a deployment
+cannot do is in `deployment.py`, what only data can tell in `data_checks.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from jdrec.errors import CheckError, ConfigErrors
 from jdrec.features import expression as ast
+from jdrec.features.deployment import undeployable
+from jdrec.features.finding import Finding
 from jdrec.features.spec import Feature, FeatureSet, Kind, Window
 from jdrec.features.types import SqlType
 
-CALENDAR_FUNCTIONS = frozenset({"dayofweek", "day", "month", "year", "hour"})
+if TYPE_CHECKING:
+    from jdrec.dataset.tables import TableSet
+
+CALENDAR_FUNCTIONS = frozenset({"dayofweek", "dayofyear", "weekofyear", "day", "month", "year", "hour", "last_day", "date_format"})
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A warning, or with `error` something that stops the run; `where` is the YAML path."""
+def check(feature_set: FeatureSet, *, deployable: bool = True) -> list[Finding]:
+    """Warnings about a feature set, in the order of the checks. No data is read.
 
-    where: str
-    message: str
-    error: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
-
-
-def check(feature_set: FeatureSet) -> list[Finding]:
-    """Warnings about a feature set, in the order of the checks.
+    Args:
+        deployable: whether OpenMLDB has to be able to deploy it; otherwise what it cannot deploy is no mistake.
 
     Raises:
         ConfigErrors: all errors found.
     """
     findings = [finding for one in _CHECKS for finding in one(feature_set)]
+    if deployable:
+        findings += undeployable(feature_set)
     errors = [CheckError(finding.message, where=finding.where) for finding in findings if finding.error]
     if errors:
         raise ConfigErrors(errors)
     return findings
+
+
+def check_data(feature_set: FeatureSet, tables: TableSet) -> list[Finding]:
+    """What the tables themselves show: requests that are not unique, ties of joins, requests at the moment of an event.
+
+    Raises:
+        DataError: a table cannot be read.
+    """
+    from jdrec.features import data_checks
+
+    return data_checks.check(feature_set, tables)
 
 
 def _fields(feature_set: FeatureSet) -> list[Feature]:
@@ -93,21 +103,6 @@ def _mergeable(one: Window, other: Window) -> bool:
     return shared(one) == shared(other)
 
 
-def undeployable(feature_set: FeatureSet) -> Iterator[Finding]:
-    """A union with the request table's own rows, whose time would have to be converted: OpenMLDB has no index over a conversion."""
-    for window in _used_windows(feature_set):
-        if not window.union or window.instance_not_in_window:
-            continue
-        request, union = feature_set.request, feature_set.tables[window.union[0]]
-        given, wanted = request.columns[feature_set.request_time], union.columns[window.order_by]
-        if given is not wanted:
-            message = (
-                f"OpenMLDB cannot deploy it: rows of {request.name} would be ordered by {feature_set.request_time} ({given.value}) made a "
-                f"{wanted.value}, which has no index. Put instances into exclude, or take a {given.value} of {union.name} for order_by."
-            )
-            yield Finding(f"features.windows.{window.name}", message, error=True)
-
-
 def keys_are_fields(feature_set: FeatureSet) -> Iterator[Finding]:
     """The sub-queries' key columns fed to the model."""
     if any(feature.is_block_key for feature in _fields(feature_set)):
@@ -142,14 +137,16 @@ def label_in_features(feature_set: FeatureSet) -> Iterator[Finding]:
 
 
 def _origins(feature_set: FeatureSet, feature: Feature) -> Iterator[tuple[str, str]]:
-    """The tables and columns that an expression's columns come from."""
+    """The tables and stored columns that an expression's columns come from."""
     window = feature_set.windows[feature.window] if feature.window is not None else None
     for column in feature.columns:
         if column.table is not None:
-            yield feature_set.joins[column.table].table, column.name
+            tables: tuple[str, ...] = (feature_set.joins[column.table].table,)
         else:
-            for table in window.union if window is not None and window.union else (feature_set.request_table,):
-                yield table, column.name
+            tables = window.union if window is not None and window.union else (feature_set.request_table,)
+        for table in tables:
+            for name in feature_set.tables[table].stored(column.name):
+                yield table, name
 
 
 def calendar_zone(feature_set: FeatureSet) -> Iterator[Finding]:
@@ -162,9 +159,7 @@ def calendar_zone(feature_set: FeatureSet) -> Iterator[Finding]:
     for feature in feature_set.features:
         called = {node.name for node in ast.walk(feature.node) if isinstance(node, ast.Call)} & CALENDAR_FUNCTIONS
         if called:
-            message = (
-                f"{', '.join(sorted(called))} count in UTC+8, as OpenMLDB does, whatever dataset.timezone ({feature_set.timezone}) says."
-            )
+            message = f"{', '.join(sorted(called))} {'counts' if len(called) == 1 else 'count'} in UTC+8, as OpenMLDB does, whatever dataset.timezone ({feature_set.timezone}) says."
             yield Finding(feature.path, message)
 
 
@@ -172,7 +167,6 @@ _CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
     sees_request_moment,
     only_current_row,
     cut_by_merging,
-    undeployable,
     keys_are_fields,
     unique_per_row,
     label_in_features,

@@ -33,17 +33,20 @@ class Compiled:
     ddl: tuple[str, ...]
 
 
-def check(feature_set: FeatureSet, *, timeout_s: float = TIMEOUT_S) -> Compiled:
+def check(feature_set: FeatureSet, *, deployable: bool = True, timeout_s: float = TIMEOUT_S) -> Compiled:
     """Compiles the feature set's query and compares the output columns with the features.
+
+    Args:
+        deployable: whether request mode has to take it too.
 
     Raises:
         CompilerError: the query is refused, or crashes the compiler; `where` is the feature, if one of them alone is to blame.
         MissingExtra: the openmldb wheel is not installed.
     """
     try:
-        compiled = check_sql(feature_set, query(feature_set, VERSION), timeout_s=timeout_s)
+        compiled = check_sql(feature_set, query(feature_set, VERSION), deployable=deployable, timeout_s=timeout_s)
     except CompilerError as error:
-        raise _blame(feature_set, timeout_s) or error from None
+        raise _blame(feature_set, deployable, timeout_s) or error from None
     for feature, (name, type_) in zip(feature_set.features, compiled.columns, strict=True):
         if feature.name != name or feature.type is not type_:
             message = f"it is {feature.type.value} here, but OpenMLDB's compiler makes {name} a {type_.value}."
@@ -51,23 +54,23 @@ def check(feature_set: FeatureSet, *, timeout_s: float = TIMEOUT_S) -> Compiled:
     return compiled
 
 
-def check_sql(feature_set: FeatureSet, sql: str, *, timeout_s: float = TIMEOUT_S) -> Compiled:
-    """Compiles one query over the feature set's tables, in both modes.
+def check_sql(feature_set: FeatureSet, sql: str, *, deployable: bool = True, timeout_s: float = TIMEOUT_S) -> Compiled:
+    """Compiles one query over the feature set's tables, in batch mode and, if it is to be deployable, in request mode.
 
     Raises:
         CompilerError: with the compiler's message.
         MissingExtra: the openmldb wheel is not installed.
     """
-    answer = next(answers(feature_set, [sql], timeout_s))
+    answer = next(answers(feature_set, [sql], timeout_s, deployable=deployable))
     if answer.get("refused"):
         raise CompilerError(_refusal(answer))
     return Compiled(tuple((name, SqlType(type_)) for name, type_ in answer["columns"]), tuple(answer["ddl"]))
 
 
-def _blame(feature_set: FeatureSet, timeout_s: float) -> CompilerError | None:
+def _blame(feature_set: FeatureSet, deployable: bool, timeout_s: float) -> CompilerError | None:
     """The error of the first feature that is refused on its own."""
     alone = [(feature, _alone(feature_set, feature)) for feature in feature_set.features if not feature.is_block_key]
-    replies = answers(feature_set, [query(only, VERSION) for _, only in alone], timeout_s)
+    replies = answers(feature_set, [query(only, VERSION) for _, only in alone], timeout_s, deployable=deployable)
     for feature, _ in alone:
         try:
             answer = next(replies)
@@ -91,7 +94,9 @@ def _refusal(answer: dict[str, Any]) -> str:
     return f"OpenMLDB's compiler refuses it {_MODES[answer['refused']]}: {message}"
 
 
-def answers(feature_set: FeatureSet, queries: list[str], timeout_s: float = TIMEOUT_S) -> Iterator[dict[str, Any]]:
+def answers(
+    feature_set: FeatureSet, queries: list[str], timeout_s: float = TIMEOUT_S, *, deployable: bool = True
+) -> Iterator[dict[str, Any]]:
     """The compiler's raw answers, one a query, from one child process.
 
     Yields:
@@ -105,6 +110,7 @@ def answers(feature_set: FeatureSet, queries: list[str], timeout_s: float = TIME
         "database": feature_set.database,
         "tables": {name: [(column, type_.value) for column, type_ in table.columns.items()] for name, table in feature_set.tables.items()},
         "queries": queries,
+        "modes": ["batch", "request"] if deployable else ["batch"],
     }
     command = [sys.executable, "-m", "jdrec.features.compiler_worker"]
     folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

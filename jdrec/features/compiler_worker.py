@@ -27,7 +27,7 @@ def main() -> None:
         _say(answers, {"missing": str(error)})
         return
     for query in question["queries"]:
-        _say(answers, compiler.answer(query))
+        _say(answers, compiler.answer(query, question["modes"]))
 
 
 def _say(answers: TextIO, answer: dict[str, Any]) -> None:
@@ -70,9 +70,10 @@ class _Compiler:
         self._databases = sdk.DBTableColumnDescPairVector()
         self._databases.append(sdk.DBTableColumnDescPair(database, self._tables))
 
-    def answer(self, query: str) -> dict[str, Any]:
-        for mode, validate in (("batch", self._sdk.ValidateSQLInBatch), ("request", self._sdk.ValidateSQLInRequest)):
-            complaint = list(validate(query, self._database, self._databases))
+    def answer(self, query: str, modes: list[str]) -> dict[str, Any]:
+        validate = {"batch": self._sdk.ValidateSQLInBatch, "request": self._sdk.ValidateSQLInRequest}
+        for mode in modes:
+            complaint = list(validate[mode](query, self._database, self._databases))
             if complaint:
                 return {"refused": mode, "message": complaint[0]}
         schema = self._sdk.GenOutputSchema(query, self._database, self._databases)

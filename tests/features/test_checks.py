@@ -65,7 +65,7 @@ def counting(window: dict[str, Any]) -> dict[str, Any]:
                 "dataset.timezone": "Europe/Berlin",
                 "features.features": {"hour_": {"expr": "hour(at_time)"}, "minute_": {"expr": "minute(at_time)"}},
             },
-            ["features.features.hour_: hour count in UTC+8, as OpenMLDB does, whatever dataset.timezone (Europe/Berlin) says."],
+            ["features.features.hour_: hour counts in UTC+8, as OpenMLDB does, whatever dataset.timezone (Europe/Berlin) says."],
         ),
         ({"dataset.timezone": "Asia/Singapore", "features.features": {"hour_": {"expr": "hour(at_time)"}}}, []),
         (
@@ -98,7 +98,7 @@ def test_warnings(changes: dict[str, Any], expected: list[str]) -> None:
         (
             counting({"union": "click", "partition_by": "user", "range": "7d"}),
             "features.windows.w: OpenMLDB cannot deploy it: rows of visit would be ordered by at_time (timestamp) made a bigint, which has no "
-            "index. Put instances into exclude, or take a timestamp of click for order_by.",
+            "index. Put instances into exclude, or take a timestamp of click for order_by. Or set openmldb.deployable=false, if it need not be deployed.",
         ),
         (
             {
