@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jdrec.engines.embedded.extract import assemble, joined_columns, load_tables, request_times
+from jdrec.engines.embedded.derived import with_derived
+from jdrec.engines.embedded.extract import assemble, load_tables, request_times
 from jdrec.engines.embedded.native import evaluate
 from jdrec.engines.embedded.plan import make_plan
-from jdrec.errors import DataError, nearest
-from jdrec.features.spec import FeatureSet
+from jdrec.engines.embedded.vector import Vector
+from jdrec.errors import CheckError, DataError, nearest
+from jdrec.features.spec import FeatureSet, Table
 from jdrec.online.join import OnlineJoin
 from jdrec.online.rows import Row, columns_of
 from jdrec.online.store import OnlineStore
@@ -45,13 +47,15 @@ class RequestSession:
     ):
         self.feature_set = feature_set
         self._plan = make_plan(feature_set)
+        if self._plan.has_windows_over_joins:
+            raise CheckError("windows over the columns of a join are computed in batch only: the joined rows of stored requests change.")
         self._lock = Lock()
         evaluate()  # compiled now where it never was, so that no request waits for it
         data = load_tables(self._plan, tables, progress or Progress.silent(), only=preload)
         request, time = feature_set.request_table, feature_set.request_time
         self._stores = [OnlineStore(store, request, time, data) for store in self._plan.stores]
         self._joins = {
-            join.name: OnlineJoin(join, sorted(joined_columns(self._plan, join.name)), data[join.table]) for join in self._plan.joins
+            join.name: OnlineJoin(join, sorted(self._plan.joined_columns(join.name)), data[join.table]) for join in self._plan.joins
         }
 
     def compute(self, rows: Sequence[Row]) -> pa.RecordBatch:
@@ -67,7 +71,7 @@ class RequestSession:
             DataError: a row does not fit the request table.
         """
         table = self.feature_set.request
-        request = columns_of(table, rows)
+        request = self._columns_of(table, rows)
         time = request_times(request[self.feature_set.request_time], f"{table.name}.{self.feature_set.request_time}")
         order = np.arange(len(rows), dtype=np.int64)
         with self._lock:
@@ -81,7 +85,9 @@ class RequestSession:
                     program.evaluate(at_hand, order, out)
                     words.append(out)
                     stores.append((program, at_hand))
-                joins = {name: join.look_up(request, len(rows)) for name, join in self._joins.items()}
+                joins: dict[str, dict[str, Vector]] = {}
+                for name, join in self._joins.items():
+                    joins[name] = join.look_up(request, joins, len(rows))
                 return assemble(self._plan, request, joins, words, stores, len(rows))
             finally:
                 for store, size in zip(self._stores, sizes, strict=True):
@@ -95,7 +101,7 @@ class RequestSession:
         """
         if table not in self.feature_set.tables:
             raise DataError(f"there is no table {table!r}.", hint=nearest(table, self.feature_set.tables))
-        columns = columns_of(self.feature_set.tables[table], rows)
+        columns = self._columns_of(self.feature_set.tables[table], rows)
         if table == self.feature_set.request_table:
             request_times(columns[self.feature_set.request_time], f"{table}.{self.feature_set.request_time}")
         for store in self._stores:
@@ -106,3 +112,7 @@ class RequestSession:
             for join in self._joins.values():
                 if join.join.table == table:
                     join.insert(columns, len(rows))
+
+    def _columns_of(self, table: Table, rows: Sequence[Row]) -> dict[str, Vector]:
+        """The rows' columns, derived ones included."""
+        return with_derived(table, columns_of(table, rows), self._plan.columns_read(table.name), len(rows))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jdrec.engines.embedded import frames
+from jdrec.engines.embedded.joins import portions
 from jdrec.online.session import RequestSession
 from tests.engines.conftest import feature_set_of
 from tests.engines.tables import batch, plain, write_tables
@@ -128,7 +129,7 @@ def test_a_text_of_categories_ends_where_it_would_be_too_long(tmp_path: Path) ->
 def test_many_frames_are_taken_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = running("top(x, 2)", tmp_path)
     monkeypatch.setattr(frames, "_MOST_CELLS", 2)
-    assert list(frames._portions(np.array([1, 1, 3, 0, 2]))) == [(0, 2), (2, 3), (3, 5)]
+    assert list(portions(np.array([1, 1, 3, 0, 2]), 2)) == [(0, 2), (2, 3), (3, 5)]
     assert running("top(x, 2)", tmp_path) == whole
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from jdrec.dataset import arrow
 from jdrec.dataset.tables import TableSet
+from jdrec.engines.embedded.derived import with_derived
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.joins import last_join
 from jdrec.engines.embedded.plan import Plan, Result, Walk, make_plan
@@ -70,11 +71,14 @@ class Batch:
         self._request = data[feature_set.request_table]
         self.rows = len(self._request[feature_set.request_time])
         times = request_times(self._request[feature_set.request_time], f"{feature_set.request_table}.{feature_set.request_time}")
-        building = [pool.submit(build_store, store, data, self._request, times) for store in plan.stores]
         self._joins: dict[str, dict[str, Vector]] = {}
+        if not plan.has_windows_over_joins:  # else they wait for the joins
+            building = [pool.submit(build_store, store, data, self._request, times, self._joins) for store in plan.stores]
         for join in plan.joins:
-            chosen = last_join(join, self._request, data[join.table], self.rows)
-            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in joined_columns(plan, join.name)}
+            chosen = last_join(join, self._request, self._joins, data[join.table], self.rows)
+            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in plan.joined_columns(join.name)}
+        if plan.has_windows_over_joins:
+            building = [pool.submit(build_store, store, data, self._request, times, self._joins) for store in plan.stores]
         self._stores: list[tuple[StoreProgram, Rows]] = []
         for built in building:
             store, rows = built.result()
@@ -168,13 +172,18 @@ def load_tables(
     needed = {name: columns for name, columns in needed.items() if columns}
 
     def load(name: str) -> dict[str, Vector]:
-        columns = needed[name]
-        encoded = [column for column, is_encoded in columns.items() if is_encoded]
-        parts: dict[str, list[Any]] = {column: [] for column in columns}
-        for part in tables[name].read(list(columns), encoded) if only is None or name in only else ():
+        table, columns = tables[name].table, needed[name]
+        sources = {source for column in columns if column in table.derived for source in table.stored(column)}
+        stored = {column: is_encoded for column, is_encoded in columns.items() if column not in table.derived} | dict.fromkeys(
+            sources, True
+        )
+        encoded = [column for column, is_encoded in stored.items() if is_encoded]
+        parts: dict[str, list[Any]] = {column: [] for column in stored}
+        for part in tables[name].read(list(stored), encoded) if only is None or name in only else ():
             for column, array in part.items():
                 parts[column].append(array)
-        return {column: _whole(parts[column], tables[name].table.columns[column]) for column in columns}
+        read = {column: _whole(parts[column], table.columns[column]) for column in stored}
+        return with_derived(table, read, columns, len(next(iter(read.values()))))
 
     with progress.task("read tables", total=len(needed)) as task:
         result = {}
@@ -187,11 +196,6 @@ def load_tables(
 def _whole(parts: list[Any], type_: SqlType) -> Vector:
     array = arrow.one_chunk(pa.chunked_array(parts)) if parts else arrow.empty(type_.arrow)
     return Vector.of_arrow(array, type_)
-
-
-def joined_columns(plan: Plan, join: str) -> set[str]:
-    """The columns of a join that features read."""
-    return {column.name for output in plan.outputs for column in output.feature.columns if column.table == join}
 
 
 def _write(out: Path, columns: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[int]:

@@ -6,7 +6,7 @@ distance from the frame's end (ew_avg, drawdown) or a condition that looks at ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from jdrec.dataset import arrow
 from jdrec.engines.embedded import expressions, plan
+from jdrec.engines.embedded.joins import portions
 from jdrec.engines.embedded.stores import Codes, Encoded, Rows, Store
 from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.features import expression as ast
@@ -164,21 +165,10 @@ def compute(walk: plan.Walk, store: Store, current: Rows, first: int, words: np.
 
     has_current = store.plan.windows[walk.window].sees_current_row
     parts = []
-    for start, stop in _portions(words[:, 2] - words[:, 1] + has_current):
+    for start, stop in portions(words[:, 2] - words[:, 1] + has_current, _MOST_CELLS):
         low, high = words[start:stop, 1], words[start:stop, 2]
         parts.append(WALKS[walk.name](walk, Frames(store, current, first + start, low, high, has_current, ranks)))
     return concatenate(parts) if parts else Vector.of_values([], walk.type)
-
-
-def _portions(sizes: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges of requests whose frames are not too many rows together."""
-    ends = np.cumsum(sizes)
-    start = 0
-    while start < len(sizes):
-        before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + _MOST_CELLS, "right")), start + 1)
-        yield start, stop
-        start = stop
 
 
 def text_of(texts: Sequence[str | None]) -> Vector:

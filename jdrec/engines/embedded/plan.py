@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from jdrec.engines.embedded import casts, expressions
+from jdrec.engines.embedded.derived import closure
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Function
 from jdrec.engines.embedded.limits import check_limits
 from jdrec.errors import CheckError
@@ -218,30 +219,44 @@ class Plan:
                     if is_request and sources.get(name, None if store.row else name) is not None:
                         need(sources.get(name) or name, True)
         for join in self.joins:
-            for left, right in join.on:
-                if is_request:
+            for via, left, right in join.keys:
+                if is_request and via is None:
                     need(left, True)
                 if table == join.table:
                     need(right, True)
             if table == join.table and join.order_by:
                 need(join.order_by, False)
-        tables_of = {join.name: join.table for join in self.joins}
+            if is_request and join.condition is not None:
+                for name in names_in(join.condition):
+                    need(name, False)
+            if table == join.table:
+                for name in self.joined_columns(join.name):
+                    need(name, False)
         for output in self.outputs:
             sources = {column.name: column.source for column in output.row}
-            for node in ast.walk(output.node):
-                if not isinstance(node, ast.Column):
-                    continue
-                if node.table is not None:
-                    if tables_of[node.table] == table:
-                        need(node.name, False)
-                elif is_request and sources.get(node.name, None if output.row else node.name) is not None:
-                    need(sources.get(node.name) or node.name, False)
+            for name in names_in(output.node):
+                if is_request and sources.get(name, None if output.row else name) is not None:
+                    need(sources.get(name) or name, False)
         return result
+
+    def joined_columns(self, name: str) -> set[str]:
+        """The columns of a join that features, other joins' keys and conditions read."""
+        columns = [column for output in self.outputs for column in output.feature.columns]
+        for join in self.joins:
+            columns += [ast.Column(0, 0, left, via) for via, left, _ in join.keys]
+            columns += [node for node in ast.walk(join.condition) if isinstance(node, ast.Column)] if join.condition is not None else []
+        return {column.name for column in columns if column.table == name}
+
+    @property
+    def has_windows_over_joins(self) -> bool:
+        """Whether an aggregate reads the joined rows of the rows in its window."""
+        nodes = [column.node for store in self.stores for column in store.columns]
+        return any(isinstance(part, ast.Column) and part.table is not None for node in nodes for part in ast.walk(node))
 
 
 def names_in(node: ast.Node) -> list[str]:
-    """Names of the columns in an expression over one table's rows."""
-    return [item.name for item in ast.walk(node) if isinstance(item, ast.Column)]
+    """Names of an expression's columns that are no join's."""
+    return [item.name for item in ast.walk(node) if isinstance(item, ast.Column) and item.table is None]
 
 
 def make_plan(feature_set: FeatureSet) -> Plan:
@@ -261,26 +276,69 @@ class _Planner:
 
     def plan(self) -> Plan:
         outputs = [self.output(block, feature) for block in self.feature_set.blocks for feature in block.features]
-        used = {node.table for output in outputs for node in ast.walk(output.node) if isinstance(node, ast.Column) and node.table}
-        joins = tuple(join for name, join in self.feature_set.joins.items() if name in used)
-        return Plan(self.feature_set, tuple(self.stores), joins, tuple(outputs))
+        plan = Plan(self.feature_set, tuple(self.stores), self.joins(), tuple(outputs))
+        for join in plan.joins:
+            if join.condition is not None:
+                self.check(join.condition, f"features.joins.{join.name}.where", Inference(self.type_in(join.table), windowed=False))
+        for name, table in self.feature_set.tables.items():
+            for column in closure(table, plan.columns_read(name)) & table.derived.keys():
+                inference = Inference(self.type_in(name), windowed=False)
+                self.check(table.derived[column].node, f"features.derived.{name}.{column}", inference)
+        return plan
+
+    def joins(self) -> tuple[Join, ...]:
+        """The joins that features read, and those that these need, each after what it needs."""
+        used: set[str] = set()
+        waiting = [column.table for block in self.feature_set.blocks for feature in block.features for column in feature.columns]
+        while waiting:
+            name = waiting.pop()
+            if name is not None and name not in used:
+                used.add(name)
+                waiting += self.feature_set.joins[name].needs
+        return tuple(join for name, join in self.feature_set.joins.items() if name in used)
+
+    def type_in(self, table: str) -> Callable[[ast.Column], SqlType]:
+        """The types of columns in a derived column of a table, or in the condition of a join."""
+
+        def type_of(column: ast.Column) -> SqlType:
+            if column.table is not None:
+                return self.feature_set.tables[self.feature_set.joins[column.table].table].types[column.name]
+            own = self.feature_set.tables[table].types
+            return own[column.name] if column.name in own else self.feature_set.request.types[column.name]
+
+        return type_of
 
     def output(self, block: Block, feature: Feature) -> Output:
         if feature.is_block_key:  # the request's key, whatever the union's rows are like
             return Output(feature, ast.Column(0, 0, self.feature_set.request_key), ())
-        node: ast.Node = feature.node
+        node = self.inlined(feature.node, block)
         if feature.window is not None:
-            node = _Windowed(self, block, feature).lift(node)
-        self.check(node, feature, Inference(lambda column: self.type_of(column, block), windowed=True))
+            node = _Windowed(self, block, feature, node).lifted()
+        self.check(node, feature.path, Inference(lambda column: self.type_of(column, block), windowed=True))
         return Output(feature, node, block.row)
 
-    def type_of(self, column: ast.Column, block: Block) -> SqlType:
-        if column.table is not None:
-            return self.feature_set.tables[self.feature_set.joins[column.table].table].columns[column.name]
-        rows_of = block.union[0] if block.union else self.feature_set.request_table
-        return self.feature_set.tables[rows_of].columns[column.name]
+    def inlined(self, node: ast.Node, block: Block) -> ast.Node:
+        """The expression with derived columns of a union's table that are no columns of the row replaced by what they are made of."""
+        if not block.row:
+            return node
+        columns, derived = {item.name for item in block.row}, self.feature_set.tables[block.union[0]].derived
 
-    def check(self, node: ast.Node, feature: Feature, inference: Inference) -> None:
+        def expand(part: ast.Node) -> ast.Node:
+            if isinstance(part, ast.Column) and part.table is None and part.name not in columns and part.name in derived:
+                return ast.transform(derived[part.name].node, expand)
+            return part
+
+        return ast.transform(node, expand)
+
+    def type_of(self, column: ast.Column, block: Block) -> SqlType:
+        tables = self.feature_set.tables
+        if column.table is not None:
+            return tables[self.feature_set.joins[column.table].table].types[column.name]
+        row = {item.name: item.type for item in block.row}
+        rows_of = block.union[0] if block.union else self.feature_set.request_table
+        return row.get(column.name) or tables[rows_of].types[column.name]
+
+    def check(self, node: ast.Node, where: str, inference: Inference) -> None:
         """Refuses what the row expressions of this engine lack."""
         if isinstance(node, Result):
             return
@@ -290,9 +348,9 @@ class _Planner:
             if not casts.supports(source, node.type):
                 reason = f"the cast from {source.value if source else 'null'} to {node.type.value}"
         if reason is not None:
-            raise refuse(feature, reason)
+            raise refuse(where, reason)
         for child in ast.children(node):
-            self.check(child, feature, inference)
+            self.check(child, where, inference)
 
     def store(self, window: Window, block: Block) -> int:
         """The number of the store that the window's rows lie in."""
@@ -309,8 +367,9 @@ class _Planner:
 class _Windowed:
     """Puts one feature's aggregates into its window's store."""
 
-    def __init__(self, planner: _Planner, block: Block, feature: Feature):
+    def __init__(self, planner: _Planner, block: Block, feature: Feature, node: ast.Node):
         assert feature.window is not None
+        self.node = node
         self.planner, self.block, self.feature = planner, block, feature
         window = planner.feature_set.windows[feature.window]
         self.number = planner.store(window, block)
@@ -320,9 +379,9 @@ class _Windowed:
         self.window = self.store.windows.index(window)
         self.inference = Inference(lambda column: planner.type_of(column, block), windowed=True)
 
-    def lift(self, node: ast.Node) -> ast.Node:
+    def lifted(self) -> ast.Node:
         """The expression with each aggregate call replaced by its `Result`."""
-        return _replace_outermost(node, self._lift)
+        return _replace_outermost(self.node, self._lift)
 
     def _lift(self, node: ast.Node) -> ast.Node | None:
         if not isinstance(node, ast.Call) or not FUNCTIONS[node.name].is_aggregate:
@@ -366,7 +425,7 @@ class _Windowed:
                 return Nth(0, 0, self.column(part.args[0]), self.number_in(part.args[1]))
             reason = expressions.supports(part)
             if reason is not None:
-                raise refuse(self.feature, reason)
+                raise refuse(self.feature.path, reason)
             return None
 
         return _replace_outermost(node, lift)
@@ -384,15 +443,15 @@ class _Windowed:
             if function is Function.TOPN_FREQUENCY:
                 n = self.number_in(call.args[1])
                 if not 1 <= n <= MOST_TOP_VALUES:
-                    raise refuse(self.feature, f"topn_frequency with n = {n}")
+                    raise refuse(self.feature.path, f"topn_frequency with n = {n}")
             return Aggregate(function, self.window, column, type_, n, tally=self.tally(column))
         if call.name in _SCANNED:
             if call.name != "at":
                 return Aggregate(_SCANNED[call.name], self.window, self.column(call.args[0]), type_)
             # OpenMLDB gives at a window of its own only where it is the whole feature; within an expression it looks into the frame.
-            function = Function.AT if call is self.feature.node else Function.FRAME_AT
+            function = Function.AT if call is self.node else Function.FRAME_AT
             return Aggregate(function, self.window, self.column(call.args[0]), type_, self.number_in(call.args[1]))
-        raise refuse(self.feature, f"the aggregate {call.name}")
+        raise refuse(self.feature.path, f"the aggregate {call.name}")
 
     def count(self, call: ast.Call, type_: SqlType) -> Aggregate:
         column = None if isinstance(call.args[0], ast.Star) else self.column(call.args[0])
@@ -418,7 +477,7 @@ class _Windowed:
                 continue
             same = _same_as_current(part)
             if same is None or match is not None:
-                raise refuse(self.feature, f"the condition {self.text(part)!r} (it has x = at(x, 0), once)")
+                raise refuse(self.feature.path, f"the condition {self.text(part)!r} (it has x = at(x, 0), once)")
             match = self.column(same)
         return rows, match
 
@@ -431,7 +490,9 @@ class _Windowed:
             isinstance(part, plain) and ((type_ := self.inference.type_of(part)) is None or type_.is_number) for part in ast.walk(node)
         )
         if not numbers:
-            raise refuse(self.feature, "distinct_count of such an expression, of which OpenMLDB counts NULLs as what it computes of zeros")
+            raise refuse(
+                self.feature.path, "distinct_count of such an expression, of which OpenMLDB counts NULLs as what it computes of zeros"
+            )
 
         def fill(part: ast.Node) -> ast.Node:
             if not isinstance(part, ast.Column):
@@ -444,10 +505,10 @@ class _Windowed:
         """The number of the store's column that holds this value of each row."""
         type_ = self.inference.type_of(node)
         if type_ is None:
-            raise refuse(self.feature, "an aggregate of null")
+            raise refuse(self.feature.path, "an aggregate of null")
         if _has_at(node):
-            raise refuse(self.feature, f"at within an aggregate's argument {self.text(node)!r}")
-        self.planner.check(node, self.feature, self.inference)
+            raise refuse(self.feature.path, f"at within an aggregate's argument {self.text(node)!r}")
+        self.planner.check(node, self.feature.path, self.inference)
         plain = ast.transform(node, lambda item: replace(item, start=0, end=0))
         column = StoreColumn(plain, type_)
         return _place(self.store.columns, column)
@@ -464,9 +525,9 @@ class _Windowed:
         return self.feature.text[node.start : node.end]
 
 
-def refuse(feature: Feature, what: str) -> CheckError:
+def refuse(where: str, what: str) -> CheckError:
     """The error for something that this engine does not compute."""
-    return CheckError(f"the embedded engine has not {what}.", where=feature.path, hint=OTHER_ENGINES)
+    return CheckError(f"the embedded engine has not {what}.", where=where, hint=OTHER_ENGINES)
 
 
 def _place(items: list[Item], item: Item) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from jdrec.engines.embedded import casts
-from jdrec.engines.embedded.plan import Result
 from jdrec.engines.embedded.vector import Vector
 from jdrec.features import expression as ast
 from jdrec.features.spec import RowColumn
@@ -15,11 +15,14 @@ from jdrec.features.types import SqlType
 
 @dataclass(frozen=True)
 class TableRows:
-    """The rows of one table."""
+    """The rows of one table, and of its joins."""
 
     columns: Mapping[str, Vector]
+    joins: Mapping[str, Mapping[str, Vector]] = field(default_factory=dict)
 
     def column(self, node: ast.Column) -> Vector:
+        if node.table is not None:
+            return self.joins[node.table][node.name]
         return self.columns[node.name]
 
     def other(self, node: ast.Node) -> Vector:
@@ -34,13 +37,13 @@ class OutputRows:
         request: the request table's columns.
         joins: each join's columns, for the same rows.
         row: how the request becomes the block's row; empty: it is one.
-        results: gives an aggregate's values.
+        results: gives the values of a `plan.Result`.
     """
 
     request: Mapping[str, Vector]
     joins: Mapping[str, Mapping[str, Vector]]
     row: tuple[RowColumn, ...]
-    results: Callable[[Result], Vector]
+    results: Callable[[Any], Vector]
 
     def column(self, node: ast.Column) -> Vector:
         if node.table is not None:
@@ -48,9 +51,7 @@ class OutputRows:
         return as_row(self.request, self.row)[node.name] if self.row else self.request[node.name]
 
     def other(self, node: ast.Node) -> Vector:
-        if isinstance(node, Result):
-            return self.results(node)
-        raise TypeError(f"{type(node).__name__} is not an expression over one row")
+        return self.results(node)
 
 
 def as_row(request: Mapping[str, Vector], row: tuple[RowColumn, ...]) -> Mapping[str, Vector]:

@@ -122,13 +122,18 @@ class Store:
 
 
 def build_store(
-    store: plan.Store, tables: Mapping[str, Mapping[str, Vector]], request: Mapping[str, Vector], time: np.ndarray
+    store: plan.Store,
+    tables: Mapping[str, Mapping[str, Vector]],
+    request: Mapping[str, Vector],
+    time: np.ndarray,
+    joins: Mapping[str, Mapping[str, Vector]],
 ) -> tuple[Store, Rows]:
     """Builds a store for a batch of requests: rows with keys that no request has are left out.
 
     Args:
         tables: the union's tables, by name and column.
         request, time: the request table's columns, and its time column in milliseconds.
+        joins: columns of the requests' joined rows.
 
     Raises:
         DataError: a row's time is before 1970.
@@ -153,7 +158,7 @@ def build_store(
     dictionaries: list[Dictionary | None] = []
     for number, column in enumerate(store.columns):
         parts = [member.values(column.node) for member in members]
-        encoded, dictionary = encode([*parts, evaluate(column.node, TableRows(current))], column.type, store.is_ordered(number))
+        encoded, dictionary = encode([*parts, evaluate(column.node, TableRows(current, joins))], column.type, store.is_ordered(number))
         mine = encoded.pop()
         own.append(mine)
         merged = join_parts([*encoded, _spread(mine, len(time))] if store.has_requests else encoded, column.type)
