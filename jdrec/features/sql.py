@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from jdrec.config import Config, OpenMLDBConfig
 
 FILES = ("create_tables.sql", "load_offline_data.sql", "select_features.sql", "load_online_data.sql", "deploy.sql")
+OFFLINE_QUERY = "select_features.sql"
 SQL_TEMPLATES = TEMPLATES / "sql"
 
 _FILTERS = {"name": quoting.bare, "quoted": quoting.quoted, "text": quoting.text}
-_ZERO = {SqlType.STRING: "''", SqlType.BOOL: "false", SqlType.DATE: "date('1970-01-01')"}  # others: int(0), float(0), ...
+_ZERO = {SqlType.STRING: "''", SqlType.BOOL: "bool(0)", SqlType.DATE: "date('1970-01-01')"}  # others: int(0), float(0), ...
 
 
 def render(feature_set: FeatureSet, config: Config, run_dir: str | os.PathLike[str], *, templates: Path = SQL_TEMPLATES) -> dict[str, str]:
@@ -47,19 +48,26 @@ def render(feature_set: FeatureSet, config: Config, run_dir: str | os.PathLike[s
     root = openmldb.data_dir if openmldb.data_dir is not None else os.path.abspath(config.dataset.root)
     indexes = needed_indexes(feature_set) if openmldb.indexes else {}
     values = {
-        **_query_values(feature_set, openmldb.version),
         "database": feature_set.database,
         "tables": [_TableView(table, root, indexes.get(table.name, ())) for table in feature_set.tables.values()],
         "output": openmldb.output if openmldb.output is not None else os.path.join(os.path.abspath(run_dir), "openmldb_features"),
         "deployment": deployment_name(openmldb),
         "options": deploy_options(openmldb),
     }
-    return {name: render_template(templates, f"{name}.j2", values, _FILTERS) for name in FILES}
+    version = openmldb.version
+    return {
+        name: render_template(templates, f"{name}.j2", values | _query_values(feature_set, version, name == OFFLINE_QUERY), _FILTERS)
+        for name in FILES
+    }
 
 
-def query(feature_set: FeatureSet, version: str, *, templates: Path = SQL_TEMPLATES) -> str:
-    """The feature query alone, as OpenMLDB's compiler is asked about it."""
-    return render_template(templates, "query.sql.j2", _query_values(feature_set, version), _FILTERS).strip()
+def query(feature_set: FeatureSet, version: str, *, offline: bool = False, templates: Path = SQL_TEMPLATES) -> str:
+    """The feature query alone, as OpenMLDB's compiler is asked about it.
+
+    Args:
+        offline: as OpenMLDB's batch engine on Spark runs it, instead of as a deployment.
+    """
+    return render_template(templates, "query.sql.j2", _query_values(feature_set, version, offline), _FILTERS).strip()
 
 
 def deployment_name(openmldb: OpenMLDBConfig) -> str:
@@ -107,9 +115,9 @@ def _is_duration(text: str) -> bool:
 # --- what templates see ---
 
 
-def _query_values(feature_set: FeatureSet, version: str) -> dict[str, Any]:
+def _query_values(feature_set: FeatureSet, version: str, offline: bool) -> dict[str, Any]:
     _check_version(feature_set, version)
-    return {"request": feature_set.request, "blocks": [_BlockView(feature_set, block, version) for block in feature_set.blocks]}
+    return {"request": feature_set.request, "blocks": [_BlockView(feature_set, block, version, offline) for block in feature_set.blocks]}
 
 
 def _check_version(feature_set: FeatureSet, version: str) -> None:
@@ -130,8 +138,8 @@ def _check_version(feature_set: FeatureSet, version: str) -> None:
 class _BlockView:
     """A sub-query, ready to be laid out."""
 
-    def __init__(self, feature_set: FeatureSet, block: Block, version: str):
-        self._set, self._block, self._version = feature_set, block, version
+    def __init__(self, feature_set: FeatureSet, block: Block, version: str, offline: bool):
+        self._set, self._block, self._version, self._offline = feature_set, block, version, offline
         self.alias, self.kind, self.key = block.alias, block.kind, block.key
         self.key_alias, self.derived = block.features[0].name, block.derived
         key = feature_set.request_key
@@ -184,6 +192,7 @@ class _BlockView:
     def _derived_of(self, join: Join) -> tuple[str, ...]:
         """Derived columns of a joined table that have to be columns of it."""
         names = [right for _, right in join.on] + ([join.order_by] if join.order_by is not None else [])
+        names += [left for name in self._block.joins for via, left, _ in self._set.joins[name].keys if via == join.name]
         for feature in self._block.features:
             names += [column.name for column in bare_columns(feature.node) if column.table == join.name]
         return tuple(name for name in dict.fromkeys(names) if name in self._set.tables[join.table].derived)
@@ -244,7 +253,12 @@ class _BlockView:
             return _zero(column.type)
         source = self._made(self._set.request, column.source)
         given = self._set.request.types[column.source]
-        return source if given is column.type else f"{column.type.value}({source})"
+        if given is column.type:
+            return source
+        # Offline, OpenMLDB leaves a select list of columns and conversions to Spark, whose bigint(timestamp) loses the milliseconds.
+        # Online it wants just such a list.
+        kept = " + 0" if self._offline and column.type is SqlType.BIGINT else ""
+        return f"{column.type.value}({source}){kept}"
 
 
 @dataclass(frozen=True)

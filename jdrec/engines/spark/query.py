@@ -21,7 +21,7 @@ def feature_query(feature_set: FeatureSet) -> str:
     conversions differ: bigint(timestamp) loses the milliseconds, and a bare true is refused. Another expression beside them prevents it.
     """
     blocks = tuple(_guarded(feature_set, block) if _needs_guard(block) else block for block in feature_set.blocks)
-    return sql.query(replace(feature_set, blocks=blocks), VERSION)
+    return sql.query(replace(feature_set, blocks=blocks), VERSION, offline=True)
 
 
 def features_of(feature_set: FeatureSet, result: Any) -> Any:

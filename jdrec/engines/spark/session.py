@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STOP_TIMEOUT_S = 30
-_LOG_TAIL_LINES = 40
+_LOG_TAIL_LINES = 3
 
 
 class Session:
@@ -166,7 +166,7 @@ def _launch(settings: Mapping[str, str], runtime: java.Java, log_file: Path) -> 
         try:
             gateway = launch_gateway(conf=conf, popen_kwargs={"stdout": output, "stderr": output})
         except (RuntimeError, OSError) as error:
-            raise EngineError(f"Spark does not start: {error}{_tail(log_file)}", where="engine") from None
+            raise EngineError(f"Spark does not start: {_last_words(log_file) or error}", where="engine") from None
     return gateway, gateway.proc
 
 
@@ -207,7 +207,7 @@ def _start(settings: Mapping[str, str], gateway: Any, log_file: Path) -> Any:
             conf.set(key, value)
         return SparkSession(SparkContext(conf=conf, gateway=gateway))
     except Py4JError as error:
-        raise EngineError(f"Spark does not start: {_reason(error)}{_tail(log_file)}", where="engine") from None
+        raise EngineError(f"Spark does not start: {_reason(error)}", where="engine") from None
 
 
 def _stop(spark: Any, gateway: Any, process: subprocess.Popen[bytes]) -> None:
@@ -248,11 +248,12 @@ def _reason(error: BaseException) -> str:
     return " ".join(lines)[:2000]
 
 
-def _tail(log_file: Path) -> str:
-    """The log's last lines, to be put after a message."""
+def _last_words(log_file: Path) -> str:
+    """Why the JVM ended, from its log: the first line that names an exception, else the last lines."""
     try:
-        lines = log_file.read_text(errors="replace").splitlines()
+        lines = [line.strip() for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
-    shown = [line for line in lines if line.strip()][-_LOG_TAIL_LINES:]
-    return "\n  " + "\n  ".join(shown) if shown else ""
+    log.debug("Spark's log:\n%s", "\n".join(lines))
+    named = next((line for line in lines if re.search(r"(Exception|Error)\b.*: ", line) and not line.startswith("at ")), None)
+    return named[:1000] if named else " ".join(lines[-_LOG_TAIL_LINES:])[:1000]

@@ -40,7 +40,7 @@ on out0.impression_id_1 = out1.impression_id_2
 last join
 (
 select
-    `impression_id` as impression_id_3,
+    `impression_id` as impression_id_4,
     count_where(`topic`, `from_search`) over read_2h as searches_2h,
     distinct_count(`topic`) over read_1d as topics_1d,
     topn_frequency(`topic`, 2) over read_1d as top_topics_1d,
@@ -48,7 +48,7 @@ select
     max(`seconds`) over read_7d as longest_page_7d,
     double(count_where(`topic`, `from_search`) over read_7d) / count(`topic`) over read_7d as searched_share_7d
 from
-    (select `reader_id` as `reader_id`, bigint(`shown_at`) as `visited_at`, '' as `topic`, double(0) as `seconds`, false as `from_search`, impression_id from `impression`)
+    (select `reader_id` as `reader_id`, bigint(`shown_at`) + 0 as `visited_at`, '' as `topic`, double(0) as `seconds`, bool(0) as `from_search`, impression_id from `impression`)
     window read_2h as (
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id` order by `visited_at` rows_range between 2h preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW),
     read_1d as (
@@ -57,21 +57,21 @@ UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigi
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id` order by `visited_at` rows_range between 7d preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW)
 )
 as out2
-on out0.impression_id_1 = out2.impression_id_3
+on out0.impression_id_1 = out2.impression_id_4
 last join
 (
 select
-    `impression_id` as impression_id_4,
+    `impression_id` as impression_id_5,
     if_null(sum(`seconds`), 0.0) over topic_1d as topic_seconds_1d,
     count(`topic`) over topic_1d as topic_pages_1d,
     if_null(sum(`seconds`), 0.0) over topic_7d as topic_seconds_7d
 from
-    (select `reader_id` as `reader_id`, bigint(`shown_at`) as `visited_at`, `topic` as `topic`, double(0) as `seconds`, false as `from_search`, impression_id from `impression`)
+    (select `reader_id` as `reader_id`, bigint(`shown_at`) + 0 as `visited_at`, `topic` as `topic`, double(0) as `seconds`, bool(0) as `from_search`, impression_id from `impression`)
     window topic_1d as (
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id`, `topic` order by `visited_at` rows_range between 1d preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW),
     topic_7d as (
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id`, `topic` order by `visited_at` rows_range between 7d preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW)
 )
 as out3
-on out0.impression_id_1 = out3.impression_id_4
+on out0.impression_id_1 = out3.impression_id_5
 INTO OUTFILE '/data/out/1';
