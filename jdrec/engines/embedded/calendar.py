@@ -53,6 +53,23 @@ def _last_day(time: Vector) -> Vector:
     )
 
 
+def _add_months(day: Vector, months: Vector) -> Vector:
+    """The same day of another month, or the last one where it has none."""
+    if day.type is None:
+        return Vector.of_value(None, SqlType.DATE)
+
+    def add(start: int, count: int) -> int | None:
+        first = np.datetime64(start, "D").astype("datetime64[M]")
+        month = first + count
+        if not 0 < int(month.astype(np.int64)) // 12 + 1970 < 10_000:
+            return None
+        place = int((np.datetime64(start, "D") - first.astype("datetime64[D]")).astype(np.int64))
+        begin, end = (int((month + more).astype("datetime64[D]").astype(np.int64)) for more in (0, 1))
+        return min(begin + place, end - 1)
+
+    return distinct.apply(add, [day, months], SqlType.DATE)
+
+
 def _from_1970(time: Vector, result: Vector) -> Vector:
     """NULL of moments before 1970."""
     if time.type is SqlType.DATE or not (time.data < 0).any():
@@ -129,6 +146,7 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "dayofyear": lambda time: _from_1970(time, _function(_day_of_year)(time)),
     "weekofyear": _function(_week_of_year),
     "last_day": _last_day,
+    "add_months": _add_months,
     "date_format": _date_format,
     "datediff": _datediff,
     "unix_timestamp": _unix_timestamp,

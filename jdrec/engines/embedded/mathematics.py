@@ -96,6 +96,6 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "ln": _real("log"),
     "cot": _cot,
     "degrees": lambda x: _with(T.DOUBLE, x.data.astype(np.float64) * (180 / math.pi), x),
-    "radians": lambda x: _with(T.DOUBLE, x.data.astype(np.float64) * math.pi / 180, x),
+    "radians": lambda x: _with(T.DOUBLE, math.pi * (x.data.astype(np.float64) / 180), x),
     **{name: _real(name) for name in ("sqrt", "exp", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "pow")},
 }

@@ -45,13 +45,6 @@ def _replace(text: str, search: str, replacement: str = "") -> str:
     return text.replace(search, replacement) if search else text
 
 
-def _locate(search: str, text: str, start: int = 1) -> int:
-    data, wanted = text.encode(), search.encode()
-    if start <= 0 or start + len(wanted) - 1 > len(data):
-        return 0
-    return data.find(wanted, start - 1) + 1
-
-
 def _strcmp(one: str, other: str) -> int:
     """The difference of the first bytes that differ, as C's memcmp gives it; else of 1 by length."""
     a, b = one.encode(), other.encode()
@@ -164,7 +157,6 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "replace": _function(_replace),
     "reverse": _function(lambda text: decoded(text.encode()[::-1])),
     "strcmp": _function(_strcmp, T.INT),
-    "locate": _function(_locate, T.INT),
     "like_match": _function(like, T.BOOL),
     "ilike_match": _function(_ilike, T.BOOL),
     "char": _function(_char),
