@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
     cpu = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = {}
-    for name in ("numpy", "numba", "pyarrow", "hydra-core", "oneflow", "torch", "tritonclient", "pyspark"):
+    for name in ("numpy", "numba", "pyarrow", "hydra-core", "oneflow", "torch", "tritonclient", "pyspark", "lightgbm"):
         try:
             libraries[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
