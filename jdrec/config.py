@@ -353,8 +353,8 @@ class SplitConfig(Section, frozen=True, kw_only=True):
     test: Annotated[float, Meta(ge=0, lt=1, description="Share of the test split; validation gets the rest.")] = 0.1
 
     def __post_init__(self) -> None:
-        if self.train + self.test >= 1:
-            raise ValueError(f"train {self.train:g} and test {self.test:g} leave no rows for validation.")
+        if self.train + self.test > 1 + 1e-9:
+            raise ValueError(f"train {self.train:g} and test {self.test:g} are more than the whole.")
 
 
 class PreprocessConfig(Section, frozen=True, kw_only=True):

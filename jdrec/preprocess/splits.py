@@ -127,8 +127,6 @@ NO_TIME = np.iinfo(np.int64).min
 
 def check_shares(config: SplitConfig) -> None:
     """Raises ConfigError if the shares exceed the whole."""
-    if config.train + config.test > 1 + 1e-9:
-        raise ConfigError(f"train {config.train} and test {config.test} are more than the whole.", where="preprocess.split")
 
 
 def _time_split(split: np.ndarray, samples: np.ndarray, times: np.ndarray, config: SplitConfig) -> tuple[int, int]:

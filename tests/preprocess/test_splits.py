@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jdrec.config import SplitConfig
-from jdrec.errors import ConfigError, DataError
+from jdrec.errors import DataError
 from jdrec.preprocess.splits import NO_TIME, OUT, TEST, TRAIN, VALID, Rows, Split, assign
 
 
@@ -103,7 +103,7 @@ def test_no_row_left() -> None:
 
 
 def test_shares() -> None:
-    with pytest.raises(ConfigError, match=r"preprocess.split: train 0.8 and test 0.3 are more than the whole"):
+    with pytest.raises(ValueError, match=r"train 0.8 and test 0.3 are more than the whole"):
         split([1, 2], train=0.8, test=0.3)
     rows = split(list(range(10)), train=0.9, test=0.1)
     assert [part.rows for part in rows.splits] == [9, 0, 1]
