@@ -85,7 +85,6 @@ def assign(
         ConfigError: the shares do not add up, or times are needed and there are none.
         DataError: no row is left, or none for training.
     """
-    check_shares(config)
     if not len(labels):
         raise DataError("the request table has no rows, so there is nothing to learn from.", hint="Check dataset.root and its tables.")
     split = np.zeros(len(labels), np.uint8)
@@ -123,10 +122,6 @@ def assign(
 
 
 NO_TIME = np.iinfo(np.int64).min
-
-
-def check_shares(config: SplitConfig) -> None:
-    """Raises ConfigError if the shares exceed the whole."""
 
 
 def _time_split(split: np.ndarray, samples: np.ndarray, times: np.ndarray, config: SplitConfig) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from jdrec.preprocess.collect import Collector
 from jdrec.preprocess.fit import EncoderFitter
 from jdrec.preprocess.info import PreprocessReport
 from jdrec.preprocess.plan import Plan, make_plan
-from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign, check_shares
+from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign
 from jdrec.preprocess.statistics import Finding
 from jdrec.preprocess.writer import SampleWriter, write_text
 from jdrec.progress import Progress, Task
@@ -60,7 +60,6 @@ def run(
         StageError: `features` is missing or was made for another definition.
         DataError: values are not of their declared type, a label is not 0 or 1, or no row can be a sample.
     """
-    check_shares(config.split)
     plan = make_plan(feature_set, config)
     file = _open(features, plan)
     labels, known, times = _read_rows(file, plan)
