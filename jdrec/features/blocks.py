@@ -76,13 +76,20 @@ def _parts(features: Sequence[Feature], known: Definitions) -> list[Part]:
             part = windowed.setdefault((window.union, row), Part("union", window.union, row, derived=made))
         else:
             made = tuple(_as_columns(feature, window, known))
-            part = windowed.setdefault((joins, made), Part("join" if joins else "request", joins=joins, derived=made))
-            if not joins and not made:
-                part = request
+            alone = joins or made
+            part = windowed.setdefault((joins, made), Part("join" if joins else "request", joins=joins, derived=made)) if alone else request
         part.features.append(feature)
     joined.joins = in_order(joined.features, known.joins)
-    parts = [request, joined, *windowed.values()]
-    return [request, *(part for part in parts[1:] if part.features)]
+    parts = [request, *([joined] if joined.features else []), *windowed.values()]
+    for part in parts:
+        part.derived = tuple(dict.fromkeys((*part.derived, *_join_keys(part.joins, known))))
+    return parts
+
+
+def _join_keys(joins: Iterable[str], known: Definitions) -> list[str]:
+    """Derived columns of the request table that joins are on; OpenMLDB's batch engine takes no expressions there."""
+    keys = [(via, left) for name in joins for via, left, _ in known.joins[name].keys]
+    return [left for via, left in keys if via is None and left in known.request.derived]
 
 
 def in_order(features: Iterable[Feature], joins: dict[str, Join]) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def _union_rows(feature_set: FeatureSet, block: Block, window: Window) -> Iterat
 def _join(feature_set: FeatureSet, block: Block, join: Join) -> Iterator[str]:
     table = feature_set.tables[join.table]
     names = [right for _, right in join.on] + ([join.order_by] if join.order_by is not None else [])
+    names += [left for other in block.joins for via, left, _ in feature_set.joins[other].keys if via == join.name]
     names += [column.name for feature in block.features for column in bare_columns(feature.node) if column.table == join.name]
     derived = [f"{join.table}.{name}" for name in dict.fromkeys(names) if name in table.derived]
     if derived:

@@ -61,6 +61,14 @@ def test_examples() -> None:
     assert examples(functions.FUNCTIONS["date_format"]) == ["date_format(c_date, c_string)", "date_format(c_timestamp, c_string)"]
 
 
+@pytest.mark.parametrize(
+    ("name", "in_06", "in_09"),
+    [("count", True, True), ("median", True, True), ("regexp_like", False, True), ("get_json_object", False, True)],
+)
+def test_versions(name: str, in_06: bool, in_09: bool) -> None:
+    assert (functions.FUNCTIONS[name].is_in("0.6"), functions.FUNCTIONS[name].is_in("0.9")) == (in_06, in_09)
+
+
 def test_a_function_that_the_version_lacks() -> None:
     feature_set = resolve(
         with_features(f={"over": "visits_3", "expr": "1 + median(price)"}, g={"over": "visits_3", "expr": "entropy(user)"})

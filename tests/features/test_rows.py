@@ -104,8 +104,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"from": "labelled", "expr": "brand"},
-        "last join (select *, concat(`brand`, 'x') as `label` from `item`) as `labelled` on "
-        "(concat(`visit`.`user`, '-', `visit`.`item`)) = `labelled`.`label` and `visit`.`item` = `labelled`.`item`",
+        f"from (select *, {ON_REQUEST} as `shop` from `visit`) as `visit` last join (select *, concat(`brand`, 'x') as `label` from `item`) as "
+        "`labelled` on `visit`.`shop` = `labelled`.`label` and `visit`.`item` = `labelled`.`item`",
     ),
     (
         {"over": "own", "expr": "avg(simple.weight - price)"},

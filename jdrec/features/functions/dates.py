@@ -18,7 +18,7 @@ TABLE: tuple[Function, ...] = (
     scalar("hour", _TIME, result=T.INT, doc="Hour in UTC+8, 0 to 23."),
     scalar("minute", _TIME, result=T.INT, doc="Minute of the hour."),
     scalar("second", _TIME, result=T.INT, doc="Second of the minute."),
-    scalar("last_day", _DAY, result=T.DATE, doc="The last day of its month."),
+    scalar("last_day", _DAY, result=T.DATE, doc="The last day of its month.", since="0.6.1"),
     scalar(
         "add_months",
         Argument("date", (T.DATE,)),

@@ -78,8 +78,10 @@ TABLE: tuple[Function, ...] = (
     _real("atan", "Arc tangent."),
     scalar("atan2", Argument("y", NUMBERS), _X, result=real, doc="Angle of the point (x, y) in radians."),
     scalar("degrees", Argument("x", (T.DOUBLE,)), result=T.DOUBLE, doc="Radians as degrees."),
-    scalar("radians", _X, result=T.DOUBLE, doc="Degrees as radians.", since="0.6.0"),
+    scalar("radians", _X, result=T.DOUBLE, doc="Degrees as radians.", since="0.7.2"),
     scalar("maximum", _X, Argument("y", NUMBERS), result=common, doc="The larger of two numbers."),
     scalar("minimum", _X, Argument("y", NUMBERS), result=common, doc="The smaller of two numbers."),
-    scalar("hash64", Argument("x", ANY), result=T.BIGINT, doc="FarmHash of the value, 64 bits.", aliases=("farm_fingerprint",)),
+    scalar(
+        "hash64", Argument("x", ANY), result=T.BIGINT, doc="FarmHash of the value, 64 bits.", aliases=("farm_fingerprint",), since="0.6.6"
+    ),
 )

@@ -112,7 +112,9 @@ class Function:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    """0.9 as (0, 9, 0)."""
+    numbers = [int(part) for part in version.split(".")]
+    return tuple(numbers + [0] * (3 - len(numbers)))
 
 
 def aggregate(name: str, *args: Argument, result, nulls: str, doc: str, **more) -> Function:  # type: ignore[no-untyped-def]

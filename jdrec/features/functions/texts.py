@@ -5,7 +5,7 @@ from __future__ import annotations
 from jdrec.features.functions.rules import ANY, NUMBERS, TEXT, Argument, Function, T, scalar
 
 _X = Argument("x", TEXT)
-_LISTED = "A NULL argument gives an empty list."
+_LISTED = "A NULL x gives an empty list, a NULL separator gives NULL."
 
 TABLE: tuple[Function, ...] = (
     scalar("concat", Argument("x", ANY, repeated=True), result=T.STRING, doc="The texts of all values, one after the other."),
@@ -25,7 +25,7 @@ TABLE: tuple[Function, ...] = (
         doc="The part of x from a place on, counted from 1, or from the end if it is negative.",
         aliases=("substring",),
     ),
-    scalar("char_length", _X, result=T.INT, doc="Number of bytes.", aliases=("character_length",), since="0.6.0"),
+    scalar("char_length", _X, result=T.INT, doc="Number of bytes.", aliases=("character_length",)),
     scalar("lower", _X, result=T.STRING, doc="Lower case of ASCII letters.", aliases=("lcase",)),
     scalar("upper", _X, result=T.STRING, doc="Upper case of ASCII letters.", aliases=("ucase",)),
     scalar(
@@ -38,14 +38,6 @@ TABLE: tuple[Function, ...] = (
     ),
     scalar("reverse", _X, result=T.STRING, doc="x from its last byte to its first."),
     scalar("strcmp", _X, Argument("y", TEXT), result=T.INT, doc="-1, 0 or 1: how x compares with y, by bytes."),
-    scalar(
-        "locate",
-        Argument("search", TEXT),
-        _X,
-        Argument("start", (T.INT,), optional=True),
-        result=T.INT,
-        doc="Place of the first occurrence of a text in x from a place on, counted from 1; 0 if there is none.",
-    ),
     scalar(
         "like_match",
         _X,
@@ -79,7 +71,7 @@ TABLE: tuple[Function, ...] = (
         gives_strings=True,
         nulls=_LISTED,
         doc="The parts of x between separators.",
-        since="0.6.5",
+        since="0.6.3",
     ),
     scalar(
         "split_by_key",
@@ -90,7 +82,7 @@ TABLE: tuple[Function, ...] = (
         gives_strings=True,
         nulls=_LISTED,
         doc="Of each part of x, what stands before the inner separator: join(split_by_key('7_42', ',', '_'), '') is 7.",
-        since="0.6.5",
+        since="0.6.3",
     ),
     scalar(
         "split_by_value",
@@ -101,7 +93,7 @@ TABLE: tuple[Function, ...] = (
         gives_strings=True,
         nulls=_LISTED,
         doc="Of each part of x, what stands after the inner separator: join(split_by_value('7_42', ',', '_'), '') is 42.",
-        since="0.6.5",
+        since="0.6.3",
     ),
     scalar(
         "join",
@@ -110,19 +102,19 @@ TABLE: tuple[Function, ...] = (
         result=T.STRING,
         doc="The parts of a split as one text.",
         nulls="An empty list gives ''.",
-        since="0.6.5",
+        since="0.6.3",
     ),
     scalar("size", Argument("parts", TEXT, strings=True), result=T.INT, doc="Number of parts of a split.", since="0.7.0"),
-    scalar("char", Argument("code", (T.INT,)), result=T.STRING, doc="The character of an ASCII code.", since="0.6.0"),
+    scalar("char", Argument("code", (T.INT,)), result=T.STRING, doc="The character of an ASCII code."),
     scalar("hex", Argument("x", (*NUMBERS, T.STRING)), result=T.STRING, doc="Hexadecimal digits of a rounded number or of a text's bytes."),
-    scalar("unhex", _X, result=T.STRING, doc="The text of hexadecimal digits; NULL if they are none.", since="0.7.0"),
+    scalar("unhex", _X, result=T.STRING, doc="The text of hexadecimal digits; NULL if they are none.", since="0.6.3"),
     scalar(
         "get_json_object",
         _X,
         Argument("path", TEXT),
         result=T.STRING,
         doc="The value at a JSON pointer such as '/user/name'.",
-        since="0.9.0",
+        since="0.8.3",
     ),
-    scalar("json_array_length", _X, result=T.INT, doc="Number of elements of a JSON array.", since="0.9.0"),
+    scalar("json_array_length", _X, result=T.INT, doc="Number of elements of a JSON array.", since="0.8.3"),
 )

@@ -41,7 +41,7 @@ on out0.impression_id_1 = out1.impression_id_2
 last join
 (
 select
-    `impression_id` as impression_id_4,
+    `impression_id` as impression_id_3,
     count_where(`topic`, `from_search`) over read_2h as searches_2h,
     distinct_count(`topic`) over read_1d as topics_1d,
     topn_frequency(`topic`, 2) over read_1d as top_topics_1d,
@@ -58,11 +58,11 @@ UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigi
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id` order by `visited_at` rows_range between 7d preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW)
 )
 as out2
-on out0.impression_id_1 = out2.impression_id_4
+on out0.impression_id_1 = out2.impression_id_3
 last join
 (
 select
-    `impression_id` as impression_id_5,
+    `impression_id` as impression_id_4,
     if_null(sum(`seconds`), 0.0) over topic_1d as topic_seconds_1d,
     count(`topic`) over topic_1d as topic_pages_1d,
     if_null(sum(`seconds`), 0.0) over topic_7d as topic_seconds_7d
@@ -74,4 +74,4 @@ UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigi
 UNION (select `reader_id`, `visited_at`, `topic`, `seconds`, `from_search`, bigint(0) as impression_id from `visit`) partition by `reader_id`, `topic` order by `visited_at` rows_range between 7d preceding and 0s open preceding MAXSIZE 100 INSTANCE_NOT_IN_WINDOW)
 )
 as out3
-on out0.impression_id_1 = out3.impression_id_5;
+on out0.impression_id_1 = out3.impression_id_4;

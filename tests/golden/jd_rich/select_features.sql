@@ -59,7 +59,7 @@ on out0.reqId_1 = out2.reqId_3
 last join
 (
 select
-    `reqId` as reqId_5,
+    `reqId` as reqId_4,
     bigint(at(`ingestionTime`, 0) over pair_recent) - bigint(at(`ingestionTime`, 1) over pair_recent) as pair_pause,
     count(`type`) over pair_7d as pair_7d_events,
     count_where(`type`, `type` = '1') over pair_7d as pair_7d_browses,
@@ -80,11 +80,11 @@ UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `b
 UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `br`, '' as reqId from `bo_action`) partition by `pair_id` order by `ingestionTime` rows_range between 30d preceding and 0s open preceding INSTANCE_NOT_IN_WINDOW)
 )
 as out3
-on out0.reqId_1 = out3.reqId_5
+on out0.reqId_1 = out3.reqId_4
 last join
 (
 select
-    `reqId` as reqId_6,
+    `reqId` as reqId_5,
     bigint(at(`ingestionTime`, 0) over user_recent) - bigint(at(`ingestionTime`, 1) over user_recent) as user_pause,
     count(`type`) over user_60d as user_60d_events,
     count_where(`type`, `type` = '2') over user_60d as user_60d_carts,
@@ -104,11 +104,11 @@ UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `b
 UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `br`, `join`(split_by_key(`pair_id`, ',', '_'), '') as `user_id`, '' as reqId from `bo_action`) partition by `user_id` order by `ingestionTime` rows_range between 60d preceding and 0s open preceding INSTANCE_NOT_IN_WINDOW)
 )
 as out4
-on out0.reqId_1 = out4.reqId_6
+on out0.reqId_1 = out4.reqId_5
 last join
 (
 select
-    `reqId` as reqId_7,
+    `reqId` as reqId_6,
     bigint(at(`ingestionTime`, 0) over sku_recent) - bigint(at(`ingestionTime`, 1) over sku_recent) as sku_pause,
     count(`type`) over sku_3d as sku_3d_events,
     count_where(`type`, `type` = '1') over sku_3d as sku_3d_browses,
@@ -160,5 +160,5 @@ UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `b
 UNION (select `ingestionTime`, `pair_id`, `time`, `model_id`, `type`, `cate`, `br`, `join`(split_by_value(`pair_id`, ',', '_'), '') as `sku_id`, '' as reqId from `bo_action`) partition by `sku_id` order by `ingestionTime` rows_range between 60d preceding and 0s open preceding INSTANCE_NOT_IN_WINDOW)
 )
 as out5
-on out0.reqId_1 = out5.reqId_7
+on out0.reqId_1 = out5.reqId_6
 INTO OUTFILE '/data/out/1';
