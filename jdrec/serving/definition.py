@@ -18,6 +18,7 @@ def describe(feature_set: FeatureSet) -> dict[str, Any]:
         "request": {"table": feature_set.request_table, "key": feature_set.request_key, "time": feature_set.request_time},
         "tables": {
             name: {"time": table.time, "columns": {column: type.value for column, type in table.columns.items()}}
+            | ({"derived": {column: derived.text for column, derived in table.derived.items()}} if table.derived else {})
             for name, table in feature_set.tables.items()
         },
         "joins": {name: _plain(join) for name, join in feature_set.joins.items()},
