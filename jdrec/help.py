@@ -7,20 +7,20 @@ from jdrec.paths import CONF
 _TEXT = """\
 jdrec turns one declarative configuration into a served purchase-intent model.
 
-  python -m jdrec +experiment=jd_demo                                everything, on generated tables
-  python -m jdrec +experiment=jd_deepfm dataset.root=DIR             the real tables
-  python -m jdrec -m +experiment=jd_demo model.embedding_dim=8,16    a sweep
-  python -m jdrec task=serve run=outputs/runs/DAY/TIME               serve an earlier run
+  python -m jdrec +experiment=jd_demo                    all, on generated tables
+  python -m jdrec +experiment=jd_deepfm dataset.root=DIR          the real tables
+  python -m jdrec -m +experiment=jd_demo model.embedding_dim=8,16         a sweep
+  python -m jdrec task=serve run=outputs/runs/DAY/TIME       serve an earlier run
 
-Tasks (task=NAME; a stage runs the stages before it and reuses what is up to date)
-  render      create, load, extract and deploy SQL               -> sql/
+Tasks (task=NAME; a stage runs those before it and reuses what is up to date)
+  render      create, load, extract and deploy SQL            -> sql/
   check       the definition, by jdrec and OpenMLDB's compiler
-  extract     the features of every request                      -> features.parquet
-  preprocess  ids and splits                                     -> samples/
-  train       the network                                        -> checkpoints/
-  evaluate    AUC and logloss of whole splits                    -> metrics.json
-  export      a Triton model repository (the default)            -> triton/
-  deploy      to an OpenMLDB cluster: the plan, and with deploy.apply=true the deed
+  extract     the features of every request                   -> features.parquet
+  preprocess  ids and splits                                  -> samples/
+  train       the network                                     -> checkpoints/
+  evaluate    AUC and logloss of whole splits                 -> metrics.json
+  export      a Triton model repository (the default)         -> triton/
+  deploy      to an OpenMLDB cluster: the plan; deploy.apply=true does it
   compare     two engines cell by cell: compare.with=spark
   serve       Triton and the prediction service, until Ctrl-C
   predict     ask the running service: request=FILE
@@ -30,11 +30,13 @@ Groups (GROUP=NAME; an experiment is added: +experiment=NAME)
 {groups}
 
 Most used keys (docs/reference.md has all; every key can be overridden)
-  dataset.root=DIR  seed=N  run=DIR  hydra.run.dir=DIR  openmldb.version=0.6|0.9  cache.enabled=false
-  preprocess.split.by=time|random|row_order  model.embedding_dim=16  model.dnn=[400,400,400]  model.dropout=0.2
-  trainer.learning_rate=1e-3  trainer.batch_size=1000  trainer.train_batches=N  serving.port=8887
+  dataset.root=DIR  seed=N  run=DIR  hydra.run.dir=DIR  cache.enabled=false
+  openmldb.version=0.6|0.9  preprocess.split.by=time|random|row_order
+  model.embedding_dim=16  model.dnn=[400,400,400]  model.dropout=0.2
+  trainer.learning_rate=1e-3  trainer.batch_size=1000  serving.port=8887
 
---cfg job prints the composed configuration, -m sweeps, --config-dir DIR adds your own, --hydra-help is Hydra's own help.
+--cfg job prints the composed configuration, -m sweeps, --config-dir DIR adds
+your own, --hydra-help is Hydra's own help.
 """
 
 
