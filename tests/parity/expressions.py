@@ -19,6 +19,7 @@ _PATTERNS = ("'a%'", "'%b'", "'_'", "'%'", "''", "'a_b'", "'%0%'")
 _TRIES = 12
 
 ORDERLESS = ("count", "count_where", "distinct_count", "topn_frequency", "top1_ratio", "top", "min", "max", "min_where", "max_where")
+ANY_CONDITION = ("count_where", "sum_where", "avg_where", "min_where", "max_where")
 UNFIT = ("unix_timestamp",)  # of NULL it gives the present moment
 
 
@@ -147,7 +148,7 @@ class Maker:
                     texts.append("*")
                     types.append(None)
                 else:
-                    made = self.current_row_condition() if rule.row and T.BOOL in rule.types and self.rng.random() < 0.3 else None
+                    made = self.condition(function) if rule.row else None
                     bare = rule.column or function.name == "distinct_count"  # which counts what a NULL expression would be
                     made = made or (self.column(rule.types) if bare else self.of(rule.types, depth))
                     if function.is_aggregate and made is not None and not self.reads_column(made[0]):
@@ -181,12 +182,18 @@ class Maker:
         name = self.rng.choice([f.name for f in functions.FUNCTIONS.values() if f.gives_strings])
         return f"{name}({text[0]}, ' ')" if name == "split" else f"{name}({text[0]}, ' ', '_')"
 
-    def current_row_condition(self) -> Typed | None:
-        """A column compared with the current row's own."""
-        if self._within is None or not self.ordered:
+    def condition(self, function: Function) -> Typed | None:
+        """A plain condition on a column for the _where functions; None: any expression will do.
+
+        For all but a few of them OpenMLDB takes what negates a bool for true, see docs/parity.md.
+        """
+        plain = function.name not in ANY_CONDITION
+        if not plain and self.rng.random() < 0.7:
             return None
-        column = self.rng.choice(list(self.columns))
-        return f"{column} {self.rng.choice(_COMPARISONS)} at({column}, 0)", T.BOOL
+        fitting = [(name, type_) for name, type_ in self.columns.items() if type_ is not T.BOOL or not plain]
+        name, type_ = self.rng.choice(fitting)
+        other = f"at({name}, {self.rng.choice([0, 0, 1])})" if self.ordered and self.rng.random() < 0.5 else self.literal(type_)[0]
+        return f"{name} {self.rng.choice(_COMPARISONS)} {other}", T.BOOL
 
     # --- operators ---
 
