@@ -4,6 +4,7 @@
 # make golden       rewrites the golden files under tests/golden
 # make reference    rewrites docs/reference.md and docs/functions.md
 # make spark-jars   fetches OpenMLDB's batch engine for engine=spark
+# make parity       40 random feature sets on the embedded engine and on OpenMLDB's, some minutes
 # make bench        the figures of docs/performance.md
 # make clean        removes results; .venv stays
 
@@ -12,9 +13,10 @@ PYTHON := .venv/bin/python
 PIP := .venv/bin/pip --quiet --disable-pip-version-check
 # OneFlow's graph compiler crashed once after hundreds of other tests in the same process; it gets one of its own.
 GRAPH_TESTS := tests/training/test_oneflow_gpu.py
+PARITY_TESTS := tests/parity/test_parity.py
 BENCHES := $(filter-out bench/common.py,$(wildcard bench/*.py))
 
-.PHONY: setup demo test lint golden reference spark-jars bench clean
+.PHONY: setup demo test lint golden reference spark-jars parity bench clean
 
 setup: .venv/.installed
 
@@ -33,7 +35,7 @@ demo: setup
 
 test: setup lint $(if $(ALL),.venv/.installed-spark)
 	$(if $(ALL),$(PYTHON) -m jdrec.engines.spark.jars || test -z "$$CI" # a user without Java skips what needs them)
-	$(PYTHON) -m pytest --ignore=$(GRAPH_TESTS) $(if $(ALL),,-m "not slow and not spark")
+	$(PYTHON) -m pytest --ignore=$(GRAPH_TESTS) --ignore=$(PARITY_TESTS) $(if $(ALL),,-m "not slow and not spark")
 	$(PYTHON) -m pytest $(GRAPH_TESTS)
 
 lint: setup
@@ -50,6 +52,9 @@ reference: setup
 
 spark-jars: .venv/.installed-spark
 	$(PYTHON) -m jdrec.engines.spark.jars
+
+parity: spark-jars
+	$(PYTHON) -m pytest $(PARITY_TESTS)
 
 bench: setup
 	set -e; for script in $(BENCHES); do $(PYTHON) $$script --json outputs/bench/$$(basename $$script .py).json; done
