@@ -174,7 +174,7 @@ def _from_hydra(error: BaseException) -> JdrecError | None:
 
 
 def _unknown_override(key: str, text: str) -> ConfigError:
-    from jdrec.config_errors import keys_at
+    from jdrec.config.errors import keys_at
 
     if "No match in the defaults list" in text:
         group = CONF / key

@@ -17,7 +17,7 @@ from jdrec.config import Config
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 HEADER = """# Configuration reference
 
-Every key, made from the schema in `jdrec/config.py` by `python scripts/reference.py`. A key in angle brackets is a name of your own.
+Every key, made from the schema in `jdrec/config/` by `python scripts/reference.py`. A key in angle brackets is a name of your own.
 Any key can be overridden on the command line: `trainer.batch_size=500`.
 """
 
