@@ -28,7 +28,7 @@ def load(values: dict[str, Any]) -> Config:
             return msgspec.convert(values, Config)
     except msgspec.ValidationError:
         pass
-    from jdrec.config_errors import explain
+    from jdrec.config.errors import explain
 
     raise explain(values, Config)
 
