@@ -13,7 +13,8 @@ import msgspec
 from jdrec.cache import Cache, code_version, content_key, publish
 from jdrec.config import STAGES, Config
 from jdrec.errors import StageError
-from jdrec.stages import CACHED, Run, Stage, check, is_exported, render, write_atomically
+from jdrec.files import write_text
+from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
 from jdrec.verbs import VERBS
 
 log = logging.getLogger(__name__)
@@ -114,4 +115,4 @@ def _write_record(run: Run, overrides: list[str]) -> None:
     config = msgspec.to_builtins(run.config)
     config["dataset"]["root"] = str(Path(run.config.dataset.root).resolve())  # run= may come from another working folder
     record = {"task": run.config.task, "overrides": overrides, "stages": run.record, "config": config}
-    write_atomically(run.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write_text(run.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")

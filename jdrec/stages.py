@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ import msgspec
 from jdrec.cache import publish
 from jdrec.config import Config
 from jdrec.errors import ConfigErrors, DataError
+from jdrec.files import write_text
 from jdrec.progress import Progress
 
 if TYPE_CHECKING:
@@ -87,13 +87,6 @@ class Stage:
     make: Callable[[Run, Path], str]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(text, encoding="utf-8")
-    os.replace(staging, path)
-
-
 # --- what goes into each stage, and what it does -------------------------------------------------------------------------
 
 
@@ -106,7 +99,7 @@ def render(run: Run) -> str:
     texts = {Path("sql") / name: text for name, text in sql.render(run.feature_set, run.config, run.folder).items()}
     texts[Path("triton") / triton.model / "config.pbtxt"] = pbtxt.render(run.feature_set, triton)
     for name, text in texts.items():
-        write_atomically(run.folder / name, text)
+        write_text(run.folder / name, text)
     return ", ".join(name.name for name in texts)
 
 

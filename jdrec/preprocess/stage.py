@@ -17,6 +17,7 @@ import numpy as np
 from jdrec.config import PreprocessConfig
 from jdrec.errors import DataError, StageError
 from jdrec.features.spec import FeatureSet
+from jdrec.files import write_text
 from jdrec.preprocess import info, values
 from jdrec.preprocess.arrow import null_mask, numbers, one_array
 from jdrec.preprocess.collect import Collector
@@ -25,7 +26,7 @@ from jdrec.preprocess.info import PreprocessReport
 from jdrec.preprocess.plan import Plan, make_plan
 from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign
 from jdrec.preprocess.statistics import Finding
-from jdrec.preprocess.writer import SampleWriter, write_text
+from jdrec.preprocess.writer import SampleWriter
 from jdrec.progress import Progress, Task
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jdrec.features.spec import Encoding
+from jdrec.files import staging
 from jdrec.preprocess.arrow import from_mask, from_numbers
 from jdrec.preprocess.encoder import Encoder
 from jdrec.preprocess.plan import Plan
@@ -60,18 +61,6 @@ class SampleWriter:
         finally:
             for staged in self._staged.values():
                 staged.unlink(missing_ok=True)
-
-
-def write_text(file: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    staged = staging(file)
-    staged.write_text(text, encoding="utf-8", newline="")
-    os.replace(staged, file)
-
-
-def staging(file: Path) -> Path:
-    """A name beside `file` for its half-written state."""
-    return file.with_name(f".{file.name}.{os.getpid()}")
 
 
 def _schema(encoder: Encoder, features: pa.Schema) -> pa.Schema:

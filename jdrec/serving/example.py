@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdrec.features.types import SqlType
+from jdrec.files import write_text
 
 if TYPE_CHECKING:
     from jdrec.dataset.tables import TableFiles
@@ -51,6 +51,4 @@ def _json_value(scalar: Any) -> Any:
 
 def write(file: Path, row: dict[str, Any]) -> None:
     """Writes the row as JSON, replacing the file at once."""
-    staging = file.with_name(f".{file.name}.{os.getpid()}")
-    staging.write_text(json.dumps(row, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(staging, file)
+    write_text(file, json.dumps(row, indent=1, ensure_ascii=False) + "\n")

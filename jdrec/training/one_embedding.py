@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from jdrec.config import OneEmbeddingConfig
+from jdrec.files import write_text
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING_STD
 
@@ -67,6 +67,4 @@ def relocate(options_file: Path, persistent: Path) -> None:
     options = json.loads(options_file.read_text())
     for embedding in options["embedding"]:
         embedding["kv_options"]["kv_store"]["persistent_table"]["path"] = str(persistent)
-    staging = options_file.with_name(f".{options_file.name}.{os.getpid()}")
-    staging.write_text(json.dumps(options, indent=4) + "\n")
-    os.replace(staging, options_file)
+    write_text(options_file, json.dumps(options, indent=4) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from importlib import metadata
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.errors import TrainingError
+from jdrec.files import write_text
 from jdrec.models import FieldSpec, ModelSpec
 from jdrec.progress import Progress
 from jdrec.training import oneflow_launch
@@ -89,7 +89,7 @@ def train(
     loop = Loop(adapter, splits["train"], splits["valid"], trainer, schedule, out, save, seed, progress or Progress.silent())
     report = loop.run()
     if adapter.is_main:
-        _write_json(out / REPORT, report.to_json())
+        write_text(out / REPORT, json.dumps(report.to_json(), indent=2) + "\n")
     return report
 
 
@@ -153,9 +153,3 @@ def _require_both_classes(split: str, labels: np.ndarray) -> None:
 
 def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("jdrec", "numpy")}
-
-
-def _write_json(file: Path, value: object) -> None:
-    staging = file.with_name(f".{file.name}.{os.getpid()}")
-    staging.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(staging, file)

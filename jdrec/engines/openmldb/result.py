@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jdrec.engines.openmldb.errors import ClusterError
 from jdrec.errors import DataError
+from jdrec.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,13 +49,8 @@ def collect(feature_set: FeatureSet, tables: TableSet, source: str, out: Path) -
 
     result = _typed(feature_set, _read(source))
     result = result.take(_order(feature_set, tables, result))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        pq.write_table(result, staging, compression="zstd")
-        os.replace(staging, out)
-    finally:
-        staging.unlink(missing_ok=True)
+    with replacing(out) as staged:
+        pq.write_table(result, staged, compression="zstd")
     return result.num_rows
 
 
