@@ -39,6 +39,7 @@ class Bucket:
 
     def __init__(self, name: str, sql_type: SqlType, bounds: list[float], ids: np.ndarray, null_id: int):
         self.name, self.type, self.bounds, self.null_id = name, sql_type, bounds, null_id
+        self.ids = ids
         self._ids = np.append(ids, null_id)
 
     def column(self, array: pa.Array) -> np.ndarray:
