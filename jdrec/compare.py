@@ -55,17 +55,21 @@ class CompareReport:
     def cells(self) -> int:
         return sum(self.differing.values())
 
-    def lines(self) -> list[str]:
-        """A paragraph a differing feature, then the count: `13,916 rows, 42 features, 0 cells differ`."""
-        shown = []
+    def details(self, what: str = "cells") -> list[str]:
+        """A paragraph a differing feature: how many cells, then the examples."""
+        result = []
         for name, count in self.differing.items():
-            shown.append(f"{name}: {count:,} of {self.rows:,} cells differ")
-            shown += [
-                f"  {_shown(d.key)} (row {d.row:,}): {self.a} {_shown(d.a)}, {self.b} {_shown(d.b)}"
+            result.append(f"{name}: {count:,} of {self.rows:,} {what} differ")
+            result += [
+                f"  {shown(d.key)} (row {d.row:,}): {self.a} {shown(d.a)}, {self.b} {shown(d.b)}"
                 for d in self.examples
                 if d.feature == name
             ]
-        return [*shown, f"{self.rows:,} rows, {self.features:,} features, {self.cells:,} cells differ"]
+        return result
+
+    def lines(self) -> list[str]:
+        """The details, then the count: `13,916 rows, 42 features, 0 cells differ`."""
+        return [*self.details(), f"{self.rows:,} rows, {self.features:,} features, {self.cells:,} cells differ"]
 
     def raise_if_different(self) -> None:
         """Raises:
@@ -76,7 +80,8 @@ class CompareReport:
             raise DifferenceError(f"{what} other values with {self.a} than with {self.b}: {', '.join(list(self.differing)[:10])}.")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value on one line of bounded length."""
     text = "NULL" if value is None else repr(value) if isinstance(value, (str, float)) else str(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."
 
@@ -199,20 +204,41 @@ def _compare_rows(report: CompareReport, feature_set: FeatureSet, a: pa.Table, b
     """Compares the next rows of both sides."""
     keys = a[feature_set.features[0].name]
     for feature in feature_set.features:
-        _compare_column(report, feature.name, a[feature.name], b[feature.name], keys, tolerance, examples)
+        compare_column(report, feature.name, a[feature.name], b[feature.name], keys, tolerance=tolerance, examples=examples)
     report.rows += a.num_rows
 
 
-def _compare_column(report: CompareReport, name: str, a: Any, b: Any, keys: Any, tolerance: float, examples: int) -> None:
+def compare_column(
+    report: CompareReport,
+    name: str,
+    a: Any,
+    b: Any,
+    keys: Any,
+    *,
+    tolerance: float = 0.0,
+    examples: int = 3,
+    numbers: np.ndarray | None = None,
+) -> None:
+    """Adds what differs in the next rows of one column to the report, whose `rows` the caller counts.
+
+    Args:
+        a, b, keys: Arrow columns of both sides, and the requests' keys.
+        numbers: the rows' numbers; None: they follow those that the report has.
+    """
     import numpy as np
 
-    rows = np.flatnonzero(differing(a.combine_chunks(), b.combine_chunks(), tolerance))
+    rows = np.flatnonzero(differing(_one_array(a), _one_array(b), tolerance))
     if not len(rows):
         return
     before = report.differing.get(name, 0)
     report.differing[name] = before + len(rows)
     for row in rows[: max(examples - before, 0)].tolist():
-        report.examples.append(Difference(name, report.rows + row, keys[row].as_py(), a[row].as_py(), b[row].as_py()))
+        number = report.rows + row if numbers is None else int(numbers[row])
+        report.examples.append(Difference(name, number, keys[row].as_py(), a[row].as_py(), b[row].as_py()))
+
+
+def _one_array(column: Any) -> Any:
+    return column.combine_chunks() if hasattr(column, "combine_chunks") else column
 
 
 def differing(a: Any, b: Any, tolerance: float = 0.0) -> np.ndarray:
@@ -235,6 +261,4 @@ def differing(a: Any, b: Any, tolerance: float = 0.0) -> np.ndarray:
 
 
 def _numpy(array: Any) -> np.ndarray:
-    if hasattr(array, "combine_chunks"):
-        array = array.combine_chunks()
-    return array.to_numpy(zero_copy_only=False)
+    return _one_array(array).to_numpy(zero_copy_only=False)

@@ -63,9 +63,7 @@ def run(
     """
     plan = make_plan(feature_set, config)
     file = _open(features, plan)
-    labels, known, times = _read_rows(file, plan)
-    horizon = feature_set.label.horizon_ms if feature_set.label else None
-    rows = assign(labels, known, times, config.split, seed=seed, horizon_ms=horizon, observed_until_ms=observed_until_ms)
+    rows, labels = _assign(feature_set, config, file, plan, seed, observed_until_ms)
     sample = _choose_sample(rows, seed)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +78,7 @@ def run(
                 writer.write(batch, ids, split, label)
                 task.advance(batch.num_rows)
         fields, warnings = collector.finish(fitter, pool)
-    if horizon is not None and observed_until_ms is None:
+    if feature_set.label is not None and feature_set.label.horizon_ms is not None and observed_until_ms is None:
         warnings.append(Finding("features.label", "a horizon without observed_until leaves nothing out."))
     warnings.extend(_split_warnings(rows))
     sizes = [fields[field.name].distinct for field in encoder.fields]
@@ -89,6 +87,25 @@ def run(
     write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
     _log(rows, warnings, feature_set.timezone)
     return PreprocessReport(len(labels), rows.splits, rows.left_out, tuple(sizes), tuple(warnings))
+
+
+def splits_of(feature_set: FeatureSet, config: PreprocessConfig, features: Path, *, seed: int, observed_until_ms: int | None) -> np.ndarray:
+    """uint8 [rows]: the split that `run` with the same arguments puts each row of the features into, by its place in SPLITS.
+
+    Raises:
+        as `run`.
+    """
+    plan = make_plan(feature_set, config)
+    return _assign(feature_set, config, _open(features, plan), plan, seed, observed_until_ms)[0].split
+
+
+def _assign(
+    feature_set: FeatureSet, config: PreprocessConfig, file: pq.ParquetFile, plan: Plan, seed: int, observed_until_ms: int | None
+) -> tuple[Rows, np.ndarray]:
+    """What becomes of each row, and its label (float32)."""
+    labels, known, times = _read_rows(file, plan)
+    horizon = feature_set.label.horizon_ms if feature_set.label else None
+    return assign(labels, known, times, config.split, seed=seed, horizon_ms=horizon, observed_until_ms=observed_until_ms), labels
 
 
 def _open(features: Path, plan: Plan) -> pq.ParquetFile:
