@@ -12,12 +12,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jdrec.errors import StageError
 
+RECORD = "stage.json"  # of an entry: summary, seconds, inputs
 _PACKAGE = Path(__file__).resolve().parent
 _LINK_FROM_BYTES = 1 << 20
 
@@ -61,14 +63,15 @@ class Cache:
         from filelock import FileLock
 
         final = self.entry(stage, key)
-        if self.enabled and final.is_dir():
+        if self.enabled and _use(final):
             return final, True
+        lock = _lock_file(final)
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
+            lock.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StageError(f"{self.root} cannot be made: {error.strerror}.", where="cache.dir") from None
-        with FileLock(final.with_suffix(".lock")):
-            if self.enabled and final.is_dir():
+        with FileLock(lock):
+            if self.enabled and _use(final):
                 return final, True
             _remove_leftovers(final)
             work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=final.parent))
@@ -82,6 +85,85 @@ class Cache:
                 shutil.rmtree(work, ignore_errors=True)
                 raise
         return final, False
+
+    def entries(self) -> list[Entry]:
+        """All results, the least recently used ones first."""
+        records = [_read_entry(file) for file in self.root.glob(f"*/[!.]*/{RECORD}")]
+        return sorted((entry for entry in records if entry is not None), key=lambda entry: entry.used)
+
+    def remove(self, entry: Entry) -> bool:
+        """Removes a result; False where a process is making it anew just now."""
+        return self._remove_locked(entry.folder, entry.folder)
+
+    def remove_leftovers(self) -> int:
+        """Removes the work folders that killed processes left, and returns how many there were."""
+        found = list(self.root.glob("*/.*.*/"))
+        return sum(self._remove_locked(folder.parent / folder.name.split(".")[1], folder) for folder in found)
+
+    def _remove_locked(self, final: Path, folder: Path) -> bool:
+        from filelock import FileLock, Timeout
+
+        lock = _lock_file(final)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(lock, timeout=0):
+                _remove_whole(folder)
+        except Timeout:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result in the cache.
+
+    Attributes:
+        made, used: when it was made and last reused, seconds since 1970.
+        size: bytes of its files. Runs that hold hard links to them keep them.
+    """
+
+    folder: Path
+    stage: str
+    key: str
+    made: float
+    used: float
+    size: int
+    summary: str
+    inputs: Any
+
+
+def _read_entry(file: Path) -> Entry | None:
+    """None where it goes away meanwhile."""
+    folder = file.parent
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        size = sum(item.stat().st_size for item in folder.rglob("*") if item.is_file())
+        made, used = file.stat().st_mtime, folder.stat().st_mtime
+    except (OSError, ValueError):
+        return None
+    return Entry(folder, folder.parent.name, folder.name, made, used, size, record["summary"], record["inputs"])
+
+
+def _use(final: Path) -> bool:
+    """Whether a result is there; notes that it was used."""
+    try:
+        os.utime(final)
+    except FileNotFoundError:
+        return False
+    except OSError:  # a cache that this user may only read
+        return final.is_dir()
+    return True
+
+
+def _lock_file(final: Path) -> Path:
+    return final.parent / ".locks" / final.name
+
+
+def _remove_whole(folder: Path) -> None:
+    """By a rename first, so that no one finds half of it."""
+    gone = folder.with_name(f".{folder.name.strip('.')}.gone")
+    os.replace(folder, gone)
+    shutil.rmtree(gone)
 
 
 def _remove_leftovers(final: Path) -> None:

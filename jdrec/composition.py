@@ -56,7 +56,7 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
         result = pipeline.run(config, folder, overrides)
-        if config.run or config.task == "predict":  # what was made lies elsewhere
+        if config.run or pipeline.stands_alone(config.task):  # what was made lies elsewhere
             _remove_if_unused(folder)
         return result
     except JdrecError as error:
@@ -90,7 +90,7 @@ class InternalError(JdrecError):
         super().__init__(f"this is a bug in jdrec: {type(error).__name__}: {error}.", hint=f"The traceback is in {log_file}.")
 
 
-_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "deploy", "serving", "cache")
+_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "deploy", "serving", "verify", "score", "cache")
 
 
 def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:

@@ -24,6 +24,10 @@ Tasks (task=NAME; a stage runs those before it and reuses what is up to date)
   compare     two engines cell by cell: compare.with=spark
   serve       Triton and the prediction service, until Ctrl-C
   predict     ask the running service: request=FILE
+  verify      replay requests online and compare with offline, cell by cell
+  score       score a table and rank it: best products a user, users a product
+  runs        a table of earlier runs; diff runs=[A,B] what two do not share
+  cache       what results the cache holds; cache.prune=true removes
   demo        serve, ask for one prediction, stop
 
 Groups (GROUP=NAME; an experiment is added: +experiment=NAME)

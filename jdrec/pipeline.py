@@ -10,14 +10,17 @@ from pathlib import Path
 
 import msgspec
 
-from jdrec.cache import Cache, code_version, content_key, publish
+from jdrec.cache import RECORD, Cache, code_version, content_key, publish
 from jdrec.config import STAGES, Config
 from jdrec.errors import StageError
-from jdrec.files import write_text
 from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
+from jdrec.system import peak_memory
+from jdrec.tracking.record import Record
 from jdrec.verbs import VERBS
 
 log = logging.getLogger(__name__)
+
+_WITH_RUN = ("evaluate", "export", "serve", "demo", "verify", "score")  # tasks that an earlier run is given to
 
 
 def run(config: Config, folder: Path, overrides: list[str] | None = None) -> float | None:
@@ -34,14 +37,25 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     this = Run(config, Path(config.run) if config.run else folder)
     verb = VERBS.get(config.task)
     last = verb.after if verb else config.task
-    if last is not None:
-        _run_stages(this, last)
-        if not config.run:  # an earlier run keeps its record
-            _write_record(this, overrides or [])
-        log.info("%-10s %s", "run", this.folder)
-    if verb:
-        verb.act(this)
+    if last is not None and not config.run:  # an earlier run keeps its record
+        this.record = Record(folder, config, overrides or [])
+    try:
+        if last is not None:
+            _run_stages(this, last)
+            log.info("%-10s %s", "run", this.folder)
+        if verb:
+            verb.act(this)
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        this.end("interrupted" if interrupted else "failed", None if interrupted else f"{type(error).__name__}: {error}")
+        raise
+    this.end("finished")
     return this.validation_auc() if last in ("evaluate", "export") else None
+
+
+def stands_alone(task: str) -> bool:
+    """Whether a task leaves nothing in a run folder."""
+    return task in VERBS and VERBS[task].after is None
 
 
 def _run_stages(run: Run, last: str) -> None:
@@ -66,7 +80,9 @@ def _run_stage(run: Run, name: str) -> None:
         reused, summary = _run_cached(run, CACHED[name])
     seconds = time.perf_counter() - start
     log.info("%-10s %s%s", name, "reused: " if reused else "", f"{summary} ({seconds:.1f} s)" if not reused else summary)
-    run.record.append({"stage": name, "reused": reused, "seconds": round(seconds, 3), "summary": summary, "key": run.keys.get(name)})
+    if run.record is not None:
+        key, peak = run.keys.get(name), peak_memory()
+        run.record.stage(stage=name, reused=reused, seconds=round(seconds, 3), summary=summary, key=key, peak_memory_bytes=peak)
 
 
 def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
@@ -82,7 +98,7 @@ def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
         start = time.perf_counter()
         summary = stage.make(run, out)
         record = {"summary": summary, "seconds": round(time.perf_counter() - start, 3), "inputs": inputs}
-        (out / "stage.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+        (out / RECORD).write_text(json.dumps(record, indent=2, default=str) + "\n")
 
     if run.config.run:  # an earlier run's training is given, not derived: its results are not for the cache
         with tempfile.TemporaryDirectory(prefix=".work.", dir=run.folder) as work:
@@ -95,24 +111,17 @@ def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
 
 def _publish(entry: Path, folder: Path) -> str:
     """Puts a stage's files into the run folder and returns its summary."""
-    publish(entry, folder, [item.name for item in entry.iterdir() if item.name != "stage.json"])
-    return json.loads((entry / "stage.json").read_text())["summary"]
+    publish(entry, folder, [item.name for item in entry.iterdir() if item.name != RECORD])
+    return json.loads((entry / RECORD).read_text())["summary"]
 
 
 def _require_earlier(run: Run) -> None:
-    if run.config.task not in ("evaluate", "export", "serve", "demo"):
+    if run.config.task not in _WITH_RUN:
         raise StageError(
             f"task={run.config.task} does not use an earlier run.",
             where="run",
-            hint="Leave out run=, or use task=evaluate, export, serve, demo.",
+            hint=f"Leave out run=, or use task={', '.join(_WITH_RUN)}.",
         )
     for needed in (run.samples / "encoder.json", run.checkpoint / "checkpoint.json"):
         if not needed.is_file():
             raise StageError(f"{run.folder} is not a finished run: {needed.relative_to(run.folder)} is missing.", where="run")
-
-
-def _write_record(run: Run, overrides: list[str]) -> None:
-    config = msgspec.to_builtins(run.config)
-    config["dataset"]["root"] = str(Path(run.config.dataset.root).resolve())  # run= may come from another working folder
-    record = {"task": run.config.task, "overrides": overrides, "stages": run.record, "config": config}
-    write_text(run.folder / "run.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")

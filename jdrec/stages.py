@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jdrec.dataset.tables import TableSet
     from jdrec.features.finding import Finding
     from jdrec.features.spec import FeatureSet
+    from jdrec.tracking.record import Record, Status
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Run:
     folder: Path
     progress: Progress = field(default_factory=Progress)
     keys: dict[str, str] = field(default_factory=dict)  # stage -> key of its result
-    record: list[dict[str, Any]] = field(default_factory=list)
+    record: Record | None = None  # run.json, where this run writes one
 
     @cached_property
     def feature_set(self) -> FeatureSet:
@@ -60,6 +61,12 @@ class Run:
         """From metrics.json, where the run got that far."""
         file = self.folder / "metrics.json"
         return json.loads(file.read_text())["valid"]["auc"] if file.is_file() else None
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        """Notes how the run ended, and which data it read."""
+        if self.record is not None:
+            tables = self.__dict__.get("tables")  # only if they were opened
+            self.record.end(status, error, tables.fingerprint() if tables is not None else None)
 
     @property
     def samples(self) -> Path:
@@ -118,7 +125,7 @@ def check(run: Run) -> str:
         summary += f", {len(warnings)} warnings" + ("" if asked else " (task=check shows them)")
     if asked:
         if run.config.engine.name == "embedded":
-            from jdrec.engines.embedded.plan import make_plan
+            from jdrec.engines.embedded.planner import make_plan
 
             make_plan(run.feature_set)  # refuses what only other engines have
         compiler.check(run.feature_set, deployable=deployable)

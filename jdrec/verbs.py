@@ -79,10 +79,45 @@ def _predict(run: Run) -> None:
     predict(run.config)
 
 
+def _verify(run: Run) -> None:
+    from jdrec.verify.run import verify
+
+    verify(run)
+
+
+def _score(run: Run) -> None:
+    from jdrec.score.run import score
+
+    score(run)
+
+
+def _runs(run: Run) -> None:
+    from jdrec.tracking import leaderboard
+
+    leaderboard.show(run.config)
+
+
+def _diff(run: Run) -> None:
+    from jdrec.tracking import diff
+
+    diff.show(run.config)
+
+
+def _cache(run: Run) -> None:
+    from jdrec.tracking import cached
+
+    cached.show(run.config.cache)
+
+
 VERBS = {
     "deploy": Verb("check", _deploy),
     "compare": Verb("check", _compare),
     "serve": Verb("export", _serve),
     "demo": Verb("export", _demo),
     "predict": Verb(None, _predict),
+    "verify": Verb("train", _verify),
+    "score": Verb("train", _score),
+    "runs": Verb(None, _runs),
+    "diff": Verb(None, _diff),
+    "cache": Verb(None, _cache),
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
 
-from jdrec.cache import Cache, code_version, content_key, publish
+from jdrec.cache import RECORD, Cache, code_version, content_key, publish
 
 
 def _count_and_write(out: Path) -> None:
@@ -36,7 +38,7 @@ def test_a_failed_make_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="no"):
         Cache(tmp_path).get_or_make("train", "k", fail)
-    assert [item.name for item in (tmp_path / "train").iterdir()] == ["k.lock"]
+    assert [item.name for item in (tmp_path / "train").iterdir()] == [".locks"]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
@@ -95,3 +97,42 @@ def test_publishing_twice_leaves_the_same_files(tmp_path: Path) -> None:
 def test_code_version_tells_rooms_apart() -> None:
     assert code_version("features") == code_version("features")
     assert code_version("features") != code_version("training")
+
+
+def _recorded(out: Path) -> None:
+    (out / "result.txt").write_text("42")
+    (out / RECORD).write_text(json.dumps({"summary": "one number", "inputs": {"a": 1}}))
+
+
+def test_entries_come_least_recently_used_first(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for key in ("old", "new", "used"):
+        folder, _ = cache.get_or_make("extract", key, _recorded)
+        os.utime(folder, (1_000_000, 1_000_000 + (key == "new")))
+    cache.get_or_make("extract", "used", _recorded)
+    found = cache.entries()
+    assert [entry.key for entry in found] == ["old", "new", "used"]
+    assert (found[0].stage, found[0].summary, found[0].inputs, found[0].used) == ("extract", "one number", {"a": 1}, 1_000_000)
+    assert found[0].size == 2 + len('{"summary": "one number", "inputs": {"a": 1}}')
+
+
+def test_a_removed_entry_is_made_anew(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.get_or_make("extract", "k", _recorded)
+    assert cache.remove(cache.entries()[0])
+    assert cache.entries() == [] and [item.name for item in (tmp_path / "extract").iterdir()] == [".locks"]
+    assert cache.get_or_make("extract", "k", _recorded)[1] is False
+
+
+def test_what_is_being_made_is_not_removed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    kept = []
+
+    def make(out: Path) -> None:
+        _recorded(out)
+        kept.append(cache.remove_leftovers())
+
+    cache.get_or_make("extract", "k", make)
+    (tmp_path / "extract" / ".other.abc").mkdir()
+    assert kept == [0]
+    assert cache.remove_leftovers() == 1 and len(cache.entries()) == 1

@@ -30,6 +30,6 @@ def test_ctrl_c_in_training_keeps_the_checkpoint_and_the_cache_whole(tmp_path: P
             os.killpg(process.pid, signal.SIGKILL)
     assert "saving a checkpoint" in rest and "Traceback" not in rest
     assert (tmp_path / "run" / "checkpoints" / "best" / "model.safetensors").is_file()
-    kept = sorted(item.name for item in (tmp_path / "outputs" / "cache" / "train").iterdir() if item.suffix != ".lock")
+    kept = sorted(item.name for item in (tmp_path / "outputs" / "cache" / "train").iterdir() if item.name != ".locks")
     assert kept == []
     assert {"extract", "preprocess"} <= {item.name for item in (tmp_path / "outputs" / "cache").iterdir()}

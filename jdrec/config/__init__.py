@@ -10,16 +10,31 @@ from jdrec.config.engine import CompareConfig, EngineConfig, EngineName
 from jdrec.config.features import Exclude, FeatureConfig, FeaturesConfig, JoinConfig, LabelConfig, QueryConfig, RequestConfig, WindowConfig
 from jdrec.config.load import defaults, load
 from jdrec.config.model import ModelConfig
+from jdrec.config.online import FeatureServerConfig, OnlineConfig, TtlConfig
 from jdrec.config.openmldb import ClusterConfig, DeployConfig, OpenMLDBConfig
 from jdrec.config.preprocess import PreprocessConfig, SplitConfig
-from jdrec.config.serving import DynamicBatchingConfig, ServingConfig, TritonConfig
+from jdrec.config.score import ScoreConfig
+from jdrec.config.serving import (
+    AccessLogConfig,
+    BatchingConfig,
+    CandidatesConfig,
+    DynamicBatchingConfig,
+    RequestLogConfig,
+    ServingConfig,
+    TritonConfig,
+)
+from jdrec.config.tracking import CacheConfig, LeaderboardConfig
 from jdrec.config.trainer import EarlyStopConfig, LearningRateDecayConfig, OneEmbeddingConfig, TrainerConfig
-from jdrec.config.whole import STAGES, CacheConfig, Config, Task
+from jdrec.config.verify import VerifyConfig
+from jdrec.config.whole import STAGES, Config, Task
 
 __all__ = [
     "STAGES",
+    "AccessLogConfig",
     "AdGeneratorConfig",
+    "BatchingConfig",
     "CacheConfig",
+    "CandidatesConfig",
     "ClusterConfig",
     "CompareConfig",
     "Config",
@@ -31,20 +46,25 @@ __all__ = [
     "EngineName",
     "Exclude",
     "FeatureConfig",
+    "FeatureServerConfig",
     "FeaturesConfig",
     "GeneratorConfig",
     "JdGeneratorConfig",
     "JoinConfig",
     "LabelConfig",
+    "LeaderboardConfig",
     "LearningRateDecayConfig",
     "ModelConfig",
     "Names",
     "OneEmbeddingConfig",
+    "OnlineConfig",
     "OpenMLDBConfig",
     "PositiveInt",
     "PreprocessConfig",
     "QueryConfig",
     "RequestConfig",
+    "RequestLogConfig",
+    "ScoreConfig",
     "Section",
     "ServingConfig",
     "SplitConfig",
@@ -52,6 +72,7 @@ __all__ = [
     "Task",
     "TrainerConfig",
     "TritonConfig",
+    "VerifyConfig",
     "WindowConfig",
     "defaults",
     "load",

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from jdrec.config.base import Section
+from jdrec.config.base import Names, Section
 from jdrec.config.dataset import DatasetConfig
 from jdrec.config.engine import CompareConfig, EngineConfig
 from jdrec.config.features import FeaturesConfig
 from jdrec.config.model import ModelConfig
+from jdrec.config.online import OnlineConfig
 from jdrec.config.openmldb import DeployConfig, OpenMLDBConfig
 from jdrec.config.preprocess import PreprocessConfig
+from jdrec.config.score import ScoreConfig
 from jdrec.config.serving import ServingConfig
+from jdrec.config.tracking import CacheConfig, LeaderboardConfig
 from jdrec.config.trainer import TrainerConfig
+from jdrec.config.verify import VerifyConfig
 
 STAGES = ("render", "check", "extract", "preprocess", "train", "evaluate", "export")
-Task = Literal["render", "check", "extract", "preprocess", "train", "evaluate", "export", "deploy", "compare", "serve", "demo", "predict"]
-
-
-class CacheConfig(Section, frozen=True, kw_only=True):
-    dir: Annotated[str, Meta(description="Folder of stage results, keyed by what went into them.")] = "outputs/cache"
-    enabled: Annotated[bool, Meta(description="Reuse results that are up to date.")] = True
+Task = Literal[
+    "render",
+    "check",
+    "extract",
+    "preprocess",
+    "train",
+    "evaluate",
+    "export",
+    "deploy",
+    "compare",
+    "serve",
+    "demo",
+    "predict",
+    "feature_server",
+    "verify",
+    "score",
+    "runs",
+    "diff",
+    "cache",
+]
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -31,6 +49,9 @@ class Config(Section, frozen=True, kw_only=True):
     ] = "export"
     seed: Annotated[int, Meta(ge=0, description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
     run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, serve and predict use.")] = None
+    runs: Annotated[Names, Meta(description="task=diff: the folders of two runs; task=runs: folders to look into, outputs by default.")] = (
+        field(default_factory=list)
+    )
     request: Annotated[
         str | None, Meta(description="task=predict: JSON file with one request row or a list of them; '-' is standard input.")
     ] = None
@@ -43,5 +64,9 @@ class Config(Section, frozen=True, kw_only=True):
     preprocess: PreprocessConfig = PreprocessConfig()
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
+    online: OnlineConfig = field(default_factory=OnlineConfig)
     serving: ServingConfig = ServingConfig()
+    verify: VerifyConfig = VerifyConfig()
+    score: ScoreConfig = ScoreConfig()
     cache: CacheConfig = CacheConfig()
+    leaderboard: LeaderboardConfig = LeaderboardConfig()

@@ -1,0 +1,17 @@
+"""Where tables are printed: as wide as the terminal, and wide enough for a file or a pipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_ELSEWHERE = 160
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=_WIDTH_ELSEWHERE)
