@@ -1,0 +1,81 @@
+"""On a GPU: the same numbers as on the CPU in fp32, step by step and as CUDA graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from tests.training.torch_cuda.conftest import BATCH, random_batches
+from tests.training.torch_cuda.test_step import make, start
+
+from jdrec.models import ModelSpec
+from jdrec.models.initial import EMBEDDING
+from jdrec.training.torch_cuda.graph import DeviceQueue
+from jdrec.training.torch_cuda.inputs import Inputs
+from jdrec.training.torch_cuda.layout import RowLayout
+from jdrec.training.torch_cuda.single import SingleRows
+from jdrec.training.torch_cuda.step import DeepFMStep
+from jdrec.training.torch_cuda.table import Table
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+
+
+def on_gpu(spec: ModelSpec, dtype: Any = torch.float32, seed: int = 0) -> tuple[DeepFMStep, Table]:
+    table = Table(spec.rows, RowLayout(spec.embedding_dim), GPU)
+    step = DeepFMStep(spec, SingleRows(table, BATCH, len(spec.fields)), BATCH, dtype, GPU, seed)
+    weights = start(spec, step)
+    table.load("weight", weights[EMBEDDING])
+    step.load_dense("weight", weights)
+    return step, table
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("name", ["deepfm", "wide_deep"])
+def test_steps_in_fp32_are_those_of_the_cpu(spec: ModelSpec, name: str, dropout: float, graphs: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = False
+    spec = msgspec.structs.replace(spec, dropout=dropout, name=name)
+    expected, expected_table, inputs = make(spec, seed=9)
+    step, table = on_gpu(spec, seed=9)
+    batches = random_batches(8)
+    for batch in batches:
+        inputs.fill(batch, 1e-2)
+        expected(inputs)
+    make_inputs = lambda device: Inputs(BATCH, len(spec.fields), True, False, device)  # noqa: E731
+    if graphs:
+        queue = DeviceQueue(step, make_inputs, [table.state, *step.state()], GPU)
+        for batch in batches:
+            block = make_inputs("pinned")
+            block.fill(batch, 1e-2)
+            queue.push(block).synchronize()
+        torch.cuda.synchronize()
+    else:
+        for batch in batches:
+            block = make_inputs(CPU)
+            block.fill(batch, 1e-2)
+            there = make_inputs(GPU)
+            there.block.copy_(block.block)
+            step(there)
+    assert int(step.step) == 8
+    np.testing.assert_allclose(step.losses[:8].cpu(), expected.losses[:8], rtol=2e-5)
+    np.testing.assert_allclose(table.save("weight"), expected_table.save("weight"), atol=1e-4)
+    for key, value in step.dense("weight").items():
+        np.testing.assert_allclose(value, expected.dense("weight")[key], atol=1e-4, err_msg=key)
+
+
+def test_bf16_learns_as_fp32_does(spec: ModelSpec) -> None:
+    (exact, _), (rough, _) = on_gpu(spec), on_gpu(spec, torch.bfloat16)
+    make_inputs = lambda device: Inputs(BATCH, len(spec.fields), True, False, device)  # noqa: E731
+    for step in (exact, rough):
+        for batch in random_batches(40):
+            block = make_inputs(CPU)
+            block.fill(batch, 5e-3)
+            there = make_inputs(GPU)
+            there.block.copy_(block.block)
+            step(there)
+    assert exact.losses[:3].mean() > 1.3 * exact.losses[37:40].mean()
+    assert torch.allclose(exact.losses[:40], rough.losses[:40], rtol=0.05, atol=0.01)
