@@ -50,6 +50,11 @@ class Run:
         self.generate_tables()
         return open_tables(self.feature_set, Path(self.config.dataset.root), self.config.dataset.timezone)
 
+    @cached_property
+    def fingerprint(self) -> Any:
+        """What is in the tables."""
+        return self.tables.fingerprint(Path(self.config.cache.dir) / ".files")
+
     def generate_tables(self) -> None:
         if self.config.dataset.generate is None:
             return
@@ -65,8 +70,7 @@ class Run:
     def end(self, status: Status, error: str | None = None) -> None:
         """Notes how the run ended, and which data it read."""
         if self.record is not None:
-            tables = self.__dict__.get("tables")  # only if they were opened
-            self.record.end(status, error, tables.fingerprint() if tables is not None else None)
+            self.record.end(status, error, self.__dict__.get("fingerprint"))  # what was not looked at is not read for this
 
     @property
     def samples(self) -> Path:
@@ -161,7 +165,7 @@ def _query(config: Config) -> dict[str, Any]:
 def _extract_inputs(run: Run) -> Any:
     cluster = run.config.openmldb
     engine = [run.config.engine.name, *([cluster.data_dir, cluster.cluster.load_offline] if run.config.engine.name == "openmldb" else [])]
-    return {"query": _query(run.config), "data": run.tables.fingerprint(), "engine": engine}
+    return {"query": _query(run.config), "data": run.fingerprint, "engine": engine}
 
 
 def _extract(run: Run, out: Path) -> str:

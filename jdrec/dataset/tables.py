@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdrec.dataset.files import find_files, format_of
+from jdrec.dataset.fingerprint import content_hash
 from jdrec.errors import DataError, nearest
 from jdrec.features.spec import FeatureSet, Table
 
@@ -43,9 +44,9 @@ class TableFiles:
         found = [time for file in self.files if (time := file.max_time(column)) is not None]
         return max(found, default=None)
 
-    def fingerprint(self) -> list[list[Any]]:
-        """Path, size and modification time of each file."""
-        return [[str(file.path.resolve()), (stat := file.path.stat()).st_size, stat.st_mtime_ns] for file in self.files]
+    def fingerprint(self, memo: Path | None = None) -> list[list[Any]]:
+        """Name, size and hash of the content of each file (see `content_hash`)."""
+        return [[file.path.name, file.path.stat().st_size, content_hash(file.path, memo)] for file in self.files]
 
 
 class TableSet:
@@ -60,9 +61,9 @@ class TableSet:
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables)
 
-    def fingerprint(self) -> dict[str, list[list[Any]]]:
-        """What the content of the tables hangs on, for the cache of results: plain containers."""
-        return {name: files.fingerprint() for name, files in sorted(self._tables.items())}
+    def fingerprint(self, memo: Path | None = None) -> dict[str, list[list[Any]]]:
+        """What is in the tables, wherever they lie, for the cache of results: plain containers."""
+        return {name: files.fingerprint(memo) for name, files in sorted(self._tables.items())}
 
     def max_time(self, table: str, column: str) -> int | None:
         """The largest value of a time column in epoch milliseconds; None for an empty table.

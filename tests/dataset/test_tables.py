@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jdrec.dataset.fingerprint import content_hash
 from jdrec.dataset.tables import TableFiles, TableSet, open_tables
 from jdrec.errors import DataError
 from jdrec.features.spec import FeatureSet, Table
@@ -248,8 +249,8 @@ def opened(shared: Path) -> TableSet:
 def test_the_tutorials_tables(opened: TableSet, shared: Path) -> None:
     assert sorted(opened) == ["action", "bo_action", "bo_comment", "bo_product", "bo_user", "flattenRequest"]
     assert opened.max_time("bo_action", "ingestionTime") == 1_460_303_172_000
-    ((path, size, _),) = opened.fingerprint()["bo_user"]
-    assert (path, size) == (str((shared / "jd-recommendation/bo_user/bo_user.parquet").resolve()), Path(path).stat().st_size)
+    ((name, size, _),) = opened.fingerprint()["bo_user"]
+    assert (name, size) == ("bo_user.parquet", (shared / "jd-recommendation/bo_user/bo_user.parquet").stat().st_size)
     with pytest.raises(DataError, match=r"there is no table 'bo_usr'\. Did you mean 'bo_user'\?"):
         opened.max_time("bo_usr", "ingestionTime")
 
@@ -260,6 +261,26 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert TableFiles(table(x=T.INT), tmp_path, "UTC").fingerprint() == before
     write(tmp_path / "t" / "b.parquet", x=pa.array([2], pa.int32()))
     assert TableFiles(table(x=T.INT), tmp_path, "UTC").fingerprint() != before
+
+
+def test_the_fingerprint_is_of_the_content_not_of_the_place(tmp_path: Path) -> None:
+    for place, value in (("one", 1), ("same", 1), ("other", 2)):
+        write(tmp_path / place / "t" / "a.parquet", x=pa.array([value], pa.int32()))
+    one, same, other = (TableFiles(table(x=T.INT), tmp_path / place, "UTC").fingerprint() for place in ("one", "same", "other"))
+    assert one == same and [row[:2] for row in one] == [row[:2] for row in other] and one != other
+
+
+def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    file, memo = tmp_path / "a.parquet", tmp_path / "memo"
+    file.write_bytes(b"abc")
+    first = content_hash(file, memo)
+    (kept,) = memo.iterdir()
+    kept.write_text(kept.read_text().replace(first, "0" * 32))
+    assert content_hash(file, memo) == "0" * 32  # as it was noted
+    file.write_bytes(b"abcd")
+    assert content_hash(file, memo) == content_hash(file) != first
+    kept.write_text("no JSON")
+    assert content_hash(file, memo) == content_hash(file)
 
 
 def test_a_root_that_is_not_there(opened: TableSet, tmp_path: Path, shared: Path) -> None:
