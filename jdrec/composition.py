@@ -56,7 +56,7 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
         result = pipeline.run(config, folder, overrides)
-        if config.run or pipeline.stands_alone(config.task):  # what was made lies elsewhere
+        if config.run or config.dry or pipeline.stands_alone(config.task):  # what was made lies elsewhere
             _remove_if_unused(folder)
         return result
     except JdrecError as error:

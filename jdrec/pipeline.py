@@ -7,14 +7,17 @@ import logging
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from jdrec.cache import RECORD, Cache, code_version, content_key, publish
 from jdrec.config import STAGES, Config
-from jdrec.errors import StageError
+from jdrec.errors import ConfigError, StageError
 from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
 from jdrec.system import peak_memory
+from jdrec.tracking.explain import Planned, reasons
+from jdrec.tracking.explain import show as show_plan
 from jdrec.tracking.record import Record
 from jdrec.verbs import VERBS
 
@@ -37,6 +40,11 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     this = Run(config, Path(config.run) if config.run else folder)
     verb = VERBS.get(config.task)
     last = verb.after if verb else config.task
+    if config.dry:
+        if last is None or config.run:
+            raise ConfigError("there is nothing to plan: the task runs no stages of its own.", where="dry")
+        show_plan(plan(this, last))
+        return None
     if last is not None and not config.run:  # an earlier run keeps its record
         this.record = Record(folder, config, overrides or [])
     try:
@@ -85,14 +93,43 @@ def _run_stage(run: Run, name: str) -> None:
         run.record.stage(stage=name, reused=reused, seconds=round(seconds, 3), summary=summary, key=key, peak_memory_bytes=peak)
 
 
-def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
+def _inputs(run: Run, stage: Stage) -> dict[str, Any]:
+    """All that goes into a stage; notes the key that this gives its result."""
     inputs = {
         "stage": stage.name,
         "after": run.keys.get(stage.after or ""),
         "code": [code_version(room) for room in stage.rooms],
         **msgspec.to_builtins(stage.inputs(run)),
     }
-    run.keys[stage.name] = key = content_key(inputs)
+    run.keys[stage.name] = content_key(inputs)
+    return inputs
+
+
+def plan(run: Run, last: str) -> list[Planned]:
+    """What `_run_stages` would do, without doing it; generated tables that are missing are not made either."""
+    from jdrec.dataset.generated.folder import is_generated
+
+    cache = Cache(Path(run.config.cache.dir))
+    settings = run.config.dataset.generate
+    missing = settings is not None and not is_generated(settings, Path(run.config.dataset.root))
+    planned = []
+    for name in STAGES[: STAGES.index(last) + 1]:
+        if name not in CACHED:
+            planned.append(Planned(name, False, ["always"]))
+        elif missing:
+            planned.append(Planned(name, False, ["the tables have to be generated first"]))
+        else:
+            inputs = _inputs(run, CACHED[name])
+            entries = [entry for entry in cache.entries() if entry.stage == name]
+            reused = run.config.cache.enabled and any(entry.key == run.keys[name] for entry in entries)
+            why = [] if reused else reasons(inputs, CACHED[name].after, entries) or ["cache.enabled=false"]
+            planned.append(Planned(name, reused, why))
+    return planned
+
+
+def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
+    inputs = _inputs(run, stage)
+    key = run.keys[stage.name]
 
     def make(out: Path) -> None:
         start = time.perf_counter()

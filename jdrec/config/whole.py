@@ -47,6 +47,7 @@ class Config(Section, frozen=True, kw_only=True):
     task: Annotated[
         Task, Meta(description="How far to go: each stage runs those before it that it needs; or a verb that stands alone.")
     ] = "export"
+    dry: Annotated[bool, Meta(description="Only say which stages would run, and why.")] = False
     seed: Annotated[int, Meta(ge=0, description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
     run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, serve and predict use.")] = None
     runs: Annotated[Names, Meta(description="task=diff: the folders of two runs; task=runs: folders to look into, outputs by default.")] = (

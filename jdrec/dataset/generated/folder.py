@@ -87,6 +87,11 @@ def generate(settings: GeneratorConfig, root: Path, progress: Progress | None = 
         raise DataError(f"cannot write generated tables to {root}: {error}.", where="dataset.root") from error
 
 
+def is_generated(settings: GeneratorConfig, root: Path) -> bool:
+    """Whether `root` holds the tables of these settings."""
+    return _made_with(root.resolve(), settings) is not None
+
+
 def _make_alone(settings: GeneratorConfig, root: Path, progress: Progress) -> GeneratedReport:
     """Makes the tables, or finds that another process has just made them."""
     from filelock import FileLock
