@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jdrec.config import load
-from jdrec.engines.embedded.plan import make_plan
+from jdrec.engines.embedded.planner import make_plan
 from jdrec.errors import CheckError, ExpressionError
 from jdrec.features.functions import FAMILIES, FUNCTIONS, Function
 from jdrec.features.functions.examples import examples

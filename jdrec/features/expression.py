@@ -84,9 +84,13 @@ class Between(Node):
 
 @dataclass(frozen=True)
 class Like(Node):
+    """LIKE, ILIKE (in upper or lower case) or RLIKE (a regular expression, which has no escape)."""
+
     operand: Node
     pattern: Node
     negated: bool = False
+    op: str = "like"
+    escape: str | None = None  # one byte or none; None: not said
 
 
 @dataclass(frozen=True)

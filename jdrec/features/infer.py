@@ -65,7 +65,7 @@ class Inference:
         if isinstance(node, ast.Like):
             for part in (node.operand, node.pattern):
                 if self.type_of(part) is not T.STRING:
-                    raise fail("like compares strings.", part.start)
+                    raise fail(f"{node.op} compares strings.", part.start)
             return T.BOOL
         if isinstance(node, ast.In):
             for option in node.options:

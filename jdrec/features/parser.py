@@ -1,6 +1,6 @@
 """A Pratt parser for OpenMLDB's expressions.
 
-Precedence is that of OpenMLDB's own grammar, from loose to tight: or, xor, and, not (also written `!`), comparison (=, <, LIKE, IN,
+Precedence is that of OpenMLDB's own grammar, from loose to tight: or, xor, and, not (also written `!`), comparison (=, <, LIKE, ILIKE, RLIKE, IN,
 BETWEEN, IS; they do not chain), + and -, then * / % div, then unary minus.
 """
 
@@ -33,7 +33,8 @@ _BINARY = {
     "%": _PRODUCT,
     "div": _PRODUCT,
 }
-_PREDICATES = ("in", "like", "between", "is", "not")  # binary operators of their own shape; `not` starts NOT IN, NOT LIKE ...
+_LIKES = ("like", "ilike", "rlike")
+_PREDICATES = ("in", *_LIKES, "between", "is", "not")  # binary operators of their own shape; `not` starts NOT IN, NOT LIKE ...
 _SPELLING = {"==": "=", "<>": "!="}
 
 TYPE_NAMES = {
@@ -144,9 +145,10 @@ class Parser:
     def _predicate(self, left: Node, start: int) -> Node:
         negated = self._take("not") is not None
         token = self._next()
-        if token.value == "like" and token.kind == "keyword":
+        if token.value in _LIKES and token.kind == "keyword":
             pattern = self._expression(_COMPARISON)
-            return ast.Like(start, self._end, left, pattern, negated)
+            escape = self._escape(token) if self._take("escape") else None
+            return ast.Like(start, self._end, left, pattern, negated, token.value, escape)
         if token.value == "in" and token.kind == "keyword":
             self._expect("(", "after in")
             options = self._arguments(")")
@@ -164,6 +166,14 @@ class Parser:
                 raise fail(f"expected null after is, found {self._peek}.", self._peek.start)
             return ast.IsNull(start, self._end, left, negated, token.start)
         raise self._unexpected(token)
+
+    def _escape(self, like: Token) -> str:
+        token = self._next()
+        if like.value == "rlike":
+            raise fail("rlike has no escape.", token.start)
+        if token.kind != "string" or len(token.value.encode()) > 1:
+            raise fail("escape is a string of one ASCII character, or of none, written out.", token.start)
+        return token.value
 
     def _arguments(self, close: str) -> tuple[Node, ...]:
         """Expressions up to and including `close`, separated by commas."""

@@ -143,7 +143,7 @@ def test_windows_over_joined_columns_are_for_batch(tmp_path: Path) -> None:
 
 
 def test_what_a_derived_column_cannot_have_is_refused_by_name(tmp_path: Path) -> None:
-    from jdrec.engines.embedded.plan import make_plan
+    from jdrec.engines.embedded.planner import make_plan
 
     settings = "derived: {t1: {h: 'hash64(pair)'}}\nfeatures: {y: {expr: h}}"
     with pytest.raises(CheckError, match=r"features\.derived\.t1\.h: the embedded engine has not the function hash64"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jdrec.engines.embedded.plan import make_plan
+from jdrec.engines.embedded.planner import make_plan
 from jdrec.errors import CheckError
 from jdrec.features.spec import FeatureSet
 from tests.engines.conftest import feature_set_of

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jdrec.engines.embedded.json_text import get_json_object
 from tests.engines.conftest import feature_set_of
 from tests.engines.tables import batch, write_tables
 
@@ -43,6 +44,13 @@ def values(expr: str, root: Path) -> list[Any]:
         ("s not like '1_'", [True, False, None]),
         ("ilike_match(s, 'AB%')", [True, False, None]),
         ("like_match(s, '%e%')", [True, False, None]),
+        ("s ilike 'AB%'", [True, False, None]),
+        ("s not ilike 'AB%'", [False, True, None]),
+        ("s like 'abc!,%' escape '!'", [True, False, None]),
+        ("s like 'abc!%' escape '!'", [False, False, None]),
+        ("s ilike 'ABC%' escape ''", [True, False, None]),
+        ("s rlike '[a-c]+,.*'", [True, False, None]),
+        ("s not rlike 'abc'", [True, True, None]),  # the whole has to match
         ("hex(s)", ["6162632C643A65", "3130", None]),
         ("hex(m)", ["FFFC", "7", None]),
         ("hex(d)", ["FFFFFFFFFFFFFFFD", "0", None]),
@@ -56,6 +64,79 @@ def values(expr: str, root: Path) -> list[Any]:
 )
 def test_strings(expr: str, expected: list[Any], tmp_path: Path) -> None:
     assert values(expr, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flags", "expected"),
+    [
+        ("a+b", "c", [True, False, False, False]),
+        ("A+B", "i", [True, False, False, False]),
+        ("A+B", "ic", [False] * 4),  # the later one counts
+        ("a.b", "c", [False] * 4),
+        ("a.b", "s", [False, True, False, False]),
+        ("a$[^b]b", "m", [False, True, False, False]),
+        ("a$[^b]b", "c", [False] * 4),
+        ("a**b?", "c", [True, False, False, True]),  # a repetition of a repetition
+        ("[[:digit:]]{2}", "c", [False, False, True, False]),
+        ("[0-9]{2}{1}", "c", [False, False, True, False]),
+        ("\\\\\\\\d+", "c", [None] * 4),  # \\d for YAML and for SQL; POSIX has none
+        ("(?:a)b", "c", [None] * 4),
+        ("a)|(b", "c", [None] * 4),
+        ("(", "c", [None] * 4),
+    ],
+)
+def test_regular_expressions(pattern: str, flags: str, expected: list[Any], tmp_path: Path) -> None:
+    texts = ["ab", "a\nb", "12", ""]
+    feature_set = feature_set_of({"t1": COLUMNS}, f"features: {{y: {{expr: \"regexp_like(s, '{pattern}', '{flags}')\"}}, z: {{expr: \"regexp_like(s, concat('{pattern}', if_null(c, '')), '{flags}')\"}}}}")  # fmt: skip
+    rows = [{"id": str(n), "ts": 1467302400000 + n, "s": text} for n, text in enumerate([*texts, None])]
+    found = batch(feature_set, write_tables(feature_set, {"t1": rows}, tmp_path), tmp_path)
+    assert [row["y"] for row in found] == [*expected, None]
+    assert [row["z"] for row in found] == [*expected, None]  # a pattern of each row's own
+
+
+JSON = '{"a": 1, "b": {"c": [10, "x\\ny", null, 1.50 , {"d": [ ]}]}, "a": 2, "m~n": 8, "m/n": 9, "k\\"q": "\\u00e9", "bad": "\\ud800"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer", "expected"),
+    [
+        (JSON, "/a", "1"),  # the first of that name
+        (JSON, "/b", '{"c": [10, "x\\ny", null, 1.50 , {"d": [ ]}]}'),
+        (JSON, "/b/c/0", "10"),
+        (JSON, "/b/c/1", "x\ny"),
+        (JSON, "/b/c/2", "null"),
+        (JSON, "/b/c/3", "1.50"),
+        (JSON, "/b/c/4", '{"d": [ ]}'),
+        (JSON, "/b/c/4/d", "[ ]"),
+        (JSON, "/b/c/5", None),
+        (JSON, "/b/c/00", None),
+        (JSON, "/b/c/-", None),
+        (JSON, "/m~0n", "8"),
+        (JSON, "/m~1n", "9"),
+        (JSON, "/m~2n", None),
+        (JSON, '/k\\"q', "é"),  # keys as they are written
+        (JSON, '/k"q', None),
+        (JSON, "/bad", None),  # half a character
+        (JSON, "a", None),
+        (JSON, "/a/x", None),
+        (" [1, [2, 3]] ", "", "[1, [2, 3]]"),
+        (" [1, [2, 3]] ", "/1/1", "3"),
+        ('"x"', "", None),
+        ("[1, 2", "", None),
+        ("", "", None),
+    ],
+)
+def test_json_pointers(text: str, pointer: str, expected: str | None) -> None:
+    assert get_json_object(text, pointer) == expected
+
+
+def test_json(tmp_path: Path) -> None:
+    texts = ['{"a": [1, {"b": 2}]}', "[1, [2, 3], {}]", "[]", "{}", "1", "no", None]
+    feature_set = feature_set_of({"t1": COLUMNS}, "features: {y: {expr: \"get_json_object(s, '/a/1')\"}, z: {expr: json_array_length(s)}}")
+    rows = [{"id": str(n), "ts": 1467302400000 + n, "s": text} for n, text in enumerate(texts)]
+    found = batch(feature_set, write_tables(feature_set, {"t1": rows}, tmp_path), tmp_path)
+    assert [row["y"] for row in found] == ['{"b": 2}', None, None, None, None, None, None]
+    assert [row["z"] for row in found] == [None, 3, 0, None, None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +157,8 @@ def test_strings(expr: str, expected: list[Any], tmp_path: Path) -> None:
         ("radians(2147483647)", [37480660.27288565] * 3),
         ("pmod(m, 3)", [2, 1, None]),
         ("pmod(m, 0)", [None, None, None]),
+        ("hash64(i)", [7211846245439209908, 3427172234988467876, None]),
+        ("farm_fingerprint(s) = hash64('10')", [False, True, None]),
         ("maximum(i, m)", [12, 7, None]),
         ("minimum(l, i)", [5, -1, None]),  # where a NULL is compared, the second
     ],
@@ -106,6 +189,9 @@ def test_numbers(expr: str, expected: list[Any], tmp_path: Path) -> None:
         ("string(a)", ["2016-02-29", None, "1970-01-01"]),
         ("string(d)", ["-2.5", "0.1", None]),
         ("string(b)", ["true", "false", None]),
+        ("int(a)", [None, None, None]),  # a date is no number
+        ("bool(a)", [None, None, None]),
+        ("if_null(double(a), 0.5)", [0.5] * 3),
         # Before 1970 towards zero, as C divides.
         ("second(-59999L)", [-59] * 3),
         ("minute(-60001L)", [-1] * 3),

@@ -134,7 +134,7 @@ def test_many_frames_are_taken_in_portions(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_equal_calls_are_computed_once(tmp_path: Path) -> None:
-    from jdrec.engines.embedded.plan import make_plan
+    from jdrec.engines.embedded.planner import make_plan
 
     text = "windows: {w: {partition_by: k, rows: 3}}\nfeatures: {y: {over: w, expr: 'median(x) + median(x) + stddev(x)'}}"
     (store,) = make_plan(feature_set_of({"t1": COLUMNS}, text)).stores

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jdrec.engines.embedded.plan import make_plan
+from jdrec.engines.embedded.planner import make_plan
 from jdrec.errors import CheckError, ConfigErrors
 from jdrec.features import compiler
 from jdrec.features.resolve import resolve

@@ -1,8 +1,9 @@
-"""Casts between OpenMLDB's types. A text that is no number becomes NULL; so does a negative number as a timestamp."""
+"""Casts between OpenMLDB's types. A text that is no number becomes NULL; so does a date as a number, and a negative number as a timestamp."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,6 @@ from jdrec.features.types import SqlType
 T = SqlType
 _LIMITS = {T.SMALLINT: 2**15, T.INT: 2**31, T.BIGINT: 2**63}
 _TRUE, _FALSE = ("y", "yes", "1", "t", "true"), ("n", "no", "0", "f", "false")
-
-
-def supports(source: SqlType | None, target: SqlType) -> bool:
-    """Whether this engine has the cast."""
-    if source is None or source is target:
-        return True
-    if source is T.STRING or target is T.STRING:
-        return True
-    return T.DATE not in (source, target) or {source, target} == {T.DATE, T.TIMESTAMP}
 
 
 def cast(vector: Vector, target: SqlType) -> Vector:
@@ -40,8 +32,10 @@ def cast(vector: Vector, target: SqlType) -> Vector:
         return distinct.apply(lambda value: text.cast(value, source), [vector], target)
     if target is T.DATE:
         return Vector(target, ((vector.data + text.ZONE_MS) // 86_400_000).astype(np.int32), vector.valid, vector.constant)
-    if source is T.DATE:
+    if source is T.DATE and target is T.TIMESTAMP:
         return distinct.apply(text.date_ms, [vector], target)
+    if source is T.DATE:  # which OpenMLDB has no number for
+        return replace(vector, type=target, data=vector.data.astype(arrow.STORAGE[target]), valid=np.zeros(len(vector), np.uint8))
     if target is T.BOOL:
         return Vector(target, (vector.data != 0).astype(np.uint8), vector.valid, vector.constant)
     with np.errstate(all="ignore"):

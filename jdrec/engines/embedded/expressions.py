@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from jdrec.dataset import arrow
-from jdrec.engines.embedded import calendar, casts, distinct, mathematics, strings
+from jdrec.engines.embedded import calendar, casts, farmhash, mathematics, strings
 from jdrec.engines.embedded.vector import Vector
 from jdrec.features import expression as ast
 from jdrec.features.infer import common_type
@@ -57,7 +57,7 @@ def evaluate(node: ast.Node, rows: Rows) -> Vector:
         assert isinstance(inner, ast.Call)
         return strings.of_list(node.name, inner.name, [evaluate(arg, rows) for arg in (*inner.args, *node.args[1:])])
     if isinstance(node, ast.Like):
-        result = distinct.apply(strings.like, [evaluate(node.operand, rows), evaluate(node.pattern, rows)], T.BOOL)
+        result = _like(node, evaluate(node.operand, rows), evaluate(node.pattern, rows))
         return _not(result) if node.negated else result
     if isinstance(node, ast.Unary):
         return _not(evaluate(node.operand, rows)) if node.op == "not" else _negate(evaluate(node.operand, rows))
@@ -190,6 +190,11 @@ def _compare_strings(name: str, left: Vector, right: Vector) -> Vector:
     return Vector(T.BOOL, arrow.values_of(result, T.BOOL), arrow.valid_of(result), constant)
 
 
+def _like(node: ast.Like, operand: Vector, pattern: Vector) -> Vector:
+    escape = [] if node.escape is None else [Vector.of_value(node.escape, T.STRING)]
+    return FUNCTIONS[{"like": "like_match", "ilike": "ilike_match", "rlike": "regexp_like"}[node.op]](operand, pattern, *escape)
+
+
 # --- logic: true and false win over NULL where they decide ---------------------------------------------------------------
 
 
@@ -302,6 +307,7 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "minimum": _choice("<"),
     "pmod": _pmod,
     "log": _log,
+    "hash64": farmhash.hash64,
     **calendar.FUNCTIONS,
     **strings.FUNCTIONS,
     **mathematics.FUNCTIONS,

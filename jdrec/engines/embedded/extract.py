@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +17,8 @@ from jdrec.dataset.tables import TableSet
 from jdrec.engines.embedded.derived import with_derived
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.joins import last_join
-from jdrec.engines.embedded.plan import Plan, Result, Walk, make_plan
+from jdrec.engines.embedded.plan import Plan, Result, Walk
+from jdrec.engines.embedded.planner import make_plan
 from jdrec.engines.embedded.program import StoreProgram
 from jdrec.engines.embedded.results import decode
 from jdrec.engines.embedded.rows import OutputRows
@@ -30,7 +28,9 @@ from jdrec.engines.report import ExtractReport
 from jdrec.errors import DataError
 from jdrec.features.spec import FeatureSet
 from jdrec.features.types import SqlType
+from jdrec.files import replacing
 from jdrec.progress import Progress
+from jdrec.system import cores, peak_memory
 
 _CHUNK = 1 << 17  # requests computed and written at a time
 
@@ -51,13 +51,13 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: in
     """
     start = time.perf_counter()
     plan = make_plan(feature_set)
-    threads = threads or _cores()
+    threads = threads or cores()
     with ThreadPoolExecutor(threads) as pool:
         batch = Batch(plan, tables, pool, progress)
         with progress.task("features", total=batch.rows) as task:
             for rows in _write(out, plan.schema, batch.chunks(threads)):
                 task.advance(rows)
-    return ExtractReport(batch.rows, len(plan.outputs), time.perf_counter() - start, _peak_memory())
+    return ExtractReport(batch.rows, len(plan.outputs), time.perf_counter() - start, peak_memory())
 
 
 class Batch:
@@ -200,29 +200,13 @@ def _whole(parts: list[Any], type_: SqlType) -> Vector:
 
 def _write(out: Path, columns: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
     """Writes row groups of about a chunk; yields how many rows each batch had."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with pq.ParquetWriter(partial, columns) as writer:
-            waiting: list[pa.RecordBatch] = []
-            for batch in batches:
-                waiting.append(batch)
-                if sum(len(item) for item in waiting) >= _CHUNK:
-                    writer.write_table(pa.Table.from_batches(waiting, columns))
-                    waiting = []
-                yield len(batch)
-            if waiting:
+    with replacing(out) as staged, pq.ParquetWriter(staged, columns) as writer:
+        waiting: list[pa.RecordBatch] = []
+        for batch in batches:
+            waiting.append(batch)
+            if sum(len(item) for item in waiting) >= _CHUNK:
                 writer.write_table(pa.Table.from_batches(waiting, columns))
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+                waiting = []
+            yield len(batch)
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, columns))

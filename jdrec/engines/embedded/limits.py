@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from jdrec.errors import CheckError
-from jdrec.features.spec import Feature, FeatureSet
+from jdrec.features.spec import FeatureSet
 
 OTHER_ENGINES = "OpenMLDB itself (engine=openmldb or engine=spark) has it."
 
 
 def check_limits(feature_set: FeatureSet) -> None:
-    """Refuses what this engine does not compute.
+    """Refuses features that are SQL which this engine does not read.
 
     Raises:
         CheckError: with the feature's path.
     """
-    for block in feature_set.blocks:
-        for feature in block.features:
-            for what in _lacking(feature):
-                raise CheckError(f"the embedded engine has not {what}.", where=feature.path, hint=OTHER_ENGINES)
+    for feature in feature_set.features:
+        if feature.openmldb_only:
+            raise refuse(feature.path, "SQL that is openmldb_only")
 
 
-def _lacking(feature: Feature) -> Iterator[str]:
-    if feature.openmldb_only:
-        yield "SQL that is openmldb_only"
+def refuse(where: str, what: str) -> CheckError:
+    """The error for something that this engine does not compute, with the engines that do."""
+    return CheckError(f"the embedded engine has not {what}.", where=where, hint=OTHER_ENGINES)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from jdrec.engines.embedded import casts, distinct, libm
+from jdrec.engines.embedded import casts, distinct, json_text, libm, regular
 from jdrec.engines.embedded.distinct import decoded
+from jdrec.engines.embedded.like import ilike, like
 from jdrec.engines.embedded.vector import Vector
 from jdrec.features.types import SqlType
 
@@ -49,36 +49,6 @@ def _strcmp(one: str, other: str) -> int:
     """The difference of the first bytes that differ, as C's memcmp gives it; else of 1 by length."""
     a, b = one.encode(), other.encode()
     return next((x - y for x, y in zip(a, b, strict=False) if x != y), (len(a) > len(b)) - (len(a) < len(b)))
-
-
-@lru_cache(maxsize=1024)
-def _pattern(pattern: str, escape: str, ignore_case: bool) -> re.Pattern[bytes] | None:
-    """LIKE's pattern as a regular expression; None if nothing can match it."""
-    data, sign = pattern.encode(), escape.encode()
-    parts, place = [], 0
-    while place < len(data):
-        char = data[place : place + 1]
-        if sign and char == sign:
-            place += 1
-            if place == len(data):
-                return None
-            parts.append(re.escape(data[place : place + 1]))
-        else:
-            parts.append({b"%": b".*", b"_": b"."}.get(char, re.escape(char)))
-        place += 1
-    return re.compile(b"".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def like(text: str, pattern: str, escape: str = "\\", *, ignore_case: bool = False) -> bool:
-    """Whether a text matches a pattern of % and _ (one byte)."""
-    if len(escape.encode()) > 1:
-        return False
-    compiled = _pattern(pattern, escape, ignore_case)
-    return compiled is not None and compiled.fullmatch(text.encode()) is not None
-
-
-def _ilike(text: str, pattern: str, escape: str = "\\") -> bool:
-    return like(text, pattern, escape, ignore_case=True)
 
 
 def _hex_text(text: str) -> str:
@@ -158,7 +128,10 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "reverse": _function(lambda text: decoded(text.encode()[::-1])),
     "strcmp": _function(_strcmp, T.INT),
     "like_match": _function(like, T.BOOL),
-    "ilike_match": _function(_ilike, T.BOOL),
+    "ilike_match": _function(ilike, T.BOOL),
+    "regexp_like": regular.regexp_like,
+    "get_json_object": _function(json_text.get_json_object),
+    "json_array_length": _function(json_text.json_array_length, T.INT),
     "char": _function(_char),
     "hex": _hex,
     "unhex": _function(_unhex),

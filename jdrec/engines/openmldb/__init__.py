@@ -6,14 +6,13 @@ Tables are created and loaded there, its offline engine (Spark) runs the query a
 from __future__ import annotations
 
 import logging
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdrec.engines.report import ExtractReport
 from jdrec.errors import ConfigError
+from jdrec.system import peak_memory
 
 if TYPE_CHECKING:
     from jdrec.config import Config
@@ -64,7 +63,7 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, config: Con
     source = result.local_view(output, config.openmldb.output, config.openmldb.cluster.output_here)
     with progress.task("read the job's output"):
         rows = result.collect(feature_set, tables, source, out)
-    return ExtractReport(rows, len(feature_set.features), time.perf_counter() - start, _peak_memory())
+    return ExtractReport(rows, len(feature_set.features), time.perf_counter() - start, peak_memory())
 
 
 def require_version(config: Config) -> None:
@@ -108,9 +107,3 @@ def select(session: Session, jobs: Jobs, script: str) -> str:
         else:
             session.execute(statement)
     return output
-
-
-def _peak_memory() -> int:
-    """Most resident memory of this process so far, bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
