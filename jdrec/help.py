@@ -5,7 +5,7 @@ from __future__ import annotations
 from jdrec.paths import CONF
 
 _TEXT = """\
-jdrec turns one declarative configuration into a served purchase-intent model.
+jdrec turns one declarative configuration into a served model.
 
   python -m jdrec +experiment=jd_demo                    all, on generated tables
   python -m jdrec +experiment=jd_deepfm dataset.root=DIR          the real tables
@@ -24,10 +24,14 @@ Tasks (task=NAME; a stage runs those before it and reuses what is up to date)
   compare     two engines cell by cell: compare.with=spark
   serve       Triton and the prediction service, until Ctrl-C
   predict     ask the running service: request=FILE
+  publish     add a run's model to serving.repository as its next version
+  reload      the running service serves the newest, or serving.pin=MODEL/N
+  rollback    the running service goes back to the version before
   verify      replay requests online and compare with offline, cell by cell
   score       score a table and rank it: best products a user, users a product
   runs        a table of earlier runs; diff runs=[A,B] what two do not share
   cache       what results the cache holds; cache.prune=true removes
+  doctor      what is installed and runs here, and how to get the rest
   demo        serve, ask for one prediction, stop
 
 Groups (GROUP=NAME; an experiment is added: +experiment=NAME)

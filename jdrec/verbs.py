@@ -79,6 +79,24 @@ def _predict(run: Run) -> None:
     predict(run.config)
 
 
+def _publish(run: Run) -> None:
+    from jdrec.serving.commands import publish
+
+    publish(run.config, run.folder)
+
+
+def _reload(run: Run) -> None:
+    from jdrec.serving.commands import reload
+
+    reload(run.config)
+
+
+def _rollback(run: Run) -> None:
+    from jdrec.serving.commands import rollback
+
+    rollback(run.config)
+
+
 def _verify(run: Run) -> None:
     from jdrec.verify.run import verify
 
@@ -103,6 +121,12 @@ def _diff(run: Run) -> None:
     diff.show(run.config)
 
 
+def _doctor(run: Run) -> None:
+    from jdrec import doctor
+
+    doctor.show(run.config, run.feature_set)
+
+
 def _cache(run: Run) -> None:
     from jdrec.tracking import cached
 
@@ -115,9 +139,13 @@ VERBS = {
     "serve": Verb("export", _serve),
     "demo": Verb("export", _demo),
     "predict": Verb(None, _predict),
+    "publish": Verb("export", _publish),
+    "reload": Verb(None, _reload),
+    "rollback": Verb(None, _rollback),
     "verify": Verb("train", _verify),
     "score": Verb("train", _score),
     "runs": Verb(None, _runs),
     "diff": Verb(None, _diff),
     "cache": Verb(None, _cache),
+    "doctor": Verb(None, _doctor),
 }

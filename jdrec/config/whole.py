@@ -34,12 +34,16 @@ Task = Literal[
     "serve",
     "demo",
     "predict",
+    "publish",
+    "reload",
+    "rollback",
     "feature_server",
     "verify",
     "score",
     "runs",
     "diff",
     "cache",
+    "doctor",
 ]
 
 
