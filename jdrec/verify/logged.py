@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jdrec.dataset.rows import StoredRows
 from jdrec.errors import DataError
 from jdrec.features.types import SqlType
-from jdrec.verify.arrivals import StoredRows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jdrec.dataset.rows import Row, StoredRows
 from jdrec.errors import JdrecError, ServingError
 from jdrec.features.spec import FeatureSet
-from jdrec.verify.arrivals import Row, Step, StoredRows, calls
+from jdrec.verify.arrivals import Step, calls
 from jdrec.verify.targets import Answer, Refused, Target
 
 if TYPE_CHECKING:

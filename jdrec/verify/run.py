@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jdrec.dataset.rows import StoredRows
 from jdrec.errors import ConfigError, DataError
 from jdrec.files import write_text
 from jdrec.verify import arrivals
@@ -63,7 +64,7 @@ def _from_table(run: Run) -> list[Report]:
     with run.progress.task("read tables", len(names)) as task:
         tables = {}
         for name in names:
-            tables[name] = arrivals.StoredRows(run.tables[name])
+            tables[name] = StoredRows(run.tables[name])
             task.advance()
     requests = tables[feature_set.request_table]
     if not len(requests):
@@ -156,7 +157,7 @@ def _target(run: Run, loaded: tuple[str, ...]) -> Target:
 def _replay(
     run: Run,
     target: Target,
-    tables: dict[str, arrivals.StoredRows],
+    tables: dict[str, StoredRows],
     first: tuple[str, ...],
     steps: list[arrivals.Step],
     offline: Offline,
@@ -205,7 +206,7 @@ def _replay(
     asyncio.run(go())
 
 
-def _keys(run: Run, requests: arrivals.StoredRows) -> Any:
+def _keys(run: Run, requests: StoredRows) -> Any:
     """The requests' keys as the features' first column has them."""
     import pyarrow as pa
 

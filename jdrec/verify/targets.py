@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jdrec.dataset.rows import Row
 from jdrec.errors import DataError, MissingExtra, ServingError
 from jdrec.features.spec import Feature, FeatureSet
 from jdrec.features.types import SqlType
-from jdrec.verify.arrivals import Row
 
 if TYPE_CHECKING:
     import httpx
