@@ -118,6 +118,8 @@ def test_a_local_spark_listens_on_loopback_only(tmp_path: Path) -> None:
     assert found["spark.sql.shuffle.partitions"] == "6"
     assert found["spark.jars"] == "/jars/a.jar,/jars/b.jar"
     assert found["spark.ui.enabled"] == "false"
+    assert found["spark.openmldb.opt.join.spark_expr"] == "false"
+    assert "spark.executor.extraClassPath" not in found
 
 
 def test_the_users_properties_win_and_options_of_the_jvm_add_up(tmp_path: Path) -> None:
@@ -134,6 +136,7 @@ def test_the_users_properties_win_and_options_of_the_jvm_add_up(tmp_path: Path) 
     # An executor's Java is not known: version 8 is told to ignore what it does not know.
     assert found["spark.executor.extraJavaOptions"].startswith("-XX:+IgnoreUnrecognizedVMOptions --add-opens=")
     assert "spark.driver.host" not in found
+    assert found["spark.executor.extraClassPath"] == "/jars/a.jar:/jars/b.jar:a.jar:b.jar"
 
 
 # --- files that Spark reads as they lie ---

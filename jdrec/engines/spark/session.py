@@ -105,6 +105,8 @@ def spark_settings(config: EngineConfig, runtime: java.Java, files: list[Path], 
         "spark.local.dir": str(log_file.parent),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Conditions of joins are computed by OpenMLDB: as Spark's own expressions they have Spark's semantics, or are refused.
+        "spark.openmldb.opt.join.spark_expr": "false",
         # Dates and times as they are, also those before 1900.
         **{f"spark.sql.parquet.{kind}Rebase{way}": "CORRECTED" for kind in ("datetime", "int96") for way in ("ModeInRead", "ModeInWrite")},
     }
@@ -115,6 +117,10 @@ def spark_settings(config: EngineConfig, runtime: java.Java, files: list[Path], 
             "spark.sql.shuffle.partitions": str(2 * threads),
             "spark.openmldb.groupby.partitions": str(2 * threads),
         }
+    else:
+        # Before what Spark ships by itself, whose order is not kept: of some classes two jars have a version. Where the executors do not see
+        # the folder, the shipped copies in their working directory are meant (YARN puts them there before it starts one).
+        settings["spark.executor.extraClassPath"] = os.pathsep.join([*map(str, files), *(file.name for file in files)])
     settings |= {key: _text(value) for key, value in config.spark_conf.items()}
     for role, options in (("driver", runtime.options), ("executor", "" if local else java.TOLERANT_OPENS)):
         key = f"spark.{role}.extraJavaOptions"
