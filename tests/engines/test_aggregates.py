@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,20 @@ def running(type_: str, values: list[Any], expr: str, tmp_path: Path, window: st
         ("int", [None], "distinct_count(x)", [1]),
         ("double", [0.0, -0.0, None], "distinct_count(x)", [1, 1, 1]),
         ("bool", [True, None, False], "distinct_count(x)", [1, 2, 2]),
+        ("date", [None, date(1970, 1, 1), None], "distinct_count(x)", [1, 2, 2]),  # OpenMLDB's zero date is none
+        # A NULL expression counts as what it gives of zeros.
+        ("int", [None, 0, 2], "distinct_count(x + 1)", [1, 1, 2]),
+        ("int", [None, -1, 2], "distinct_count(x + 1)", [1, 2, 3]),
+        ("string", [None, "", "a", "A"], "distinct_count(upper(x))", [1, 1, 2, 2]),
+        ("string", [None, "", "q"], 'distinct_count(concat(x, "q"))', [1, 1, 2]),
+        ("string", [None, "", "q"], 'distinct_count(if_null(x, "q"))', [1, 2, 2]),
+        ("double", [None, 0.0, 1.0], "distinct_count(exp(x))", [1, 1, 2]),
+        ("timestamp", [None, 0, 3600000], "distinct_count(hour(x))", [1, 1, 2]),
+        ("int", [None, 0, 5], "distinct_count(x > -1)", [1, 1, 1]),
+        ("int", [None, 0, 5], "distinct_count(x in (3, 5))", [1, 1, 2]),
+        ("int", [None, 0, 5], "distinct_count(case when w > 0 then x else 7 end)", [1, 2, 3]),
+        ("int", [None, None, 9], "distinct_count(if_null(x, 9) + x)", [1, 1, 2]),  # 9 + 0
+        ("int", [None, 0, 5], "distinct_count(hash64(x))", [1, 1, 2]),
         # Ties by the smaller key: numbers by value, strings by bytes.
         ("string", ["x", None, "", "y", "x"], "topn_frequency(x, 3)", ["x,NULL,NULL", "x,NULL,NULL", ",x,NULL", ",x,y", "x,,y"]),
         (

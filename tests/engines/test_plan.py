@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jdrec.engines.embedded.planner import make_plan
-from jdrec.errors import CheckError
+from jdrec.errors import CheckError, JdrecError
 from jdrec.features.spec import FeatureSet
 from tests.engines.conftest import feature_set_of
 
@@ -18,24 +18,43 @@ def plan_of(features: str, windows: str = "w: {partition_by: k, rows: 3}"):  # t
 
 
 @pytest.mark.parametrize(
-    ("expr", "message"),
+    ("feature", "message"),
     [
         (
-            "sum(hash64(s))",
-            "features.features.x: the embedded engine has not the function hash64. "
-            "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
+            '{expr: "unhex(`s`)", openmldb_only: true, type: string}',
+            "features.features.x: the embedded engine has not SQL that is openmldb_only. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
         ),
         (
-            "min(int(date(ts)))",
-            "features.features.x: the embedded engine has not the cast from date to int. "
-            "OpenMLDB itself (engine=openmldb or engine=spark) may have it.",
+            "{over: w, expr: 1 + distinct_count(int(s))}",
+            "features.features.x: the embedded engine has not distinct_count of 'int(s)', for what OpenMLDB counts where that is NULL is not "
+            "defined: put if_null around it. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
         ),
     ],
 )
-def test_refusals_name_feature_and_reason(expr: str, message: str) -> None:
-    with pytest.raises(CheckError) as error:
-        plan_of(f'  x: {{over: w, expr: "{expr}"}}')
+def test_refusals_name_feature_and_reason(feature: str, message: str) -> None:
+    with pytest.raises(JdrecError) as error:
+        plan_of(f"  x: {feature}")
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "v / v",
+        "v % v",
+        "date(ts)",
+        "year(date(ts))",
+        "case when v > 1 then v end",
+        "int(s)",
+        "timestamp(v)",
+        "get_json_object(s, '')",
+        "regexp_like(s, s)",
+    ],
+)
+def test_a_null_that_is_not_defined_is_not_counted(expr: str) -> None:
+    with pytest.raises(CheckError, match="for what OpenMLDB counts where that is NULL is not defined"):
+        plan_of(f'  x: {{over: w, expr: "distinct_count({expr})"}}')
+    plan_of(f'  x: {{over: w, expr: "distinct_count(isnull({expr}))"}}')
 
 
 def test_windows_over_the_same_rows_share_a_store() -> None:

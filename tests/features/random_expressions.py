@@ -28,6 +28,8 @@ _TEMPLATES = [
     "isnull({0})",
     "{calendar}({0})",
     "{0} like {1}",
+    "{0} ilike {1} escape '!'",
+    "{0} not rlike {1}",
 ]
 _AGGREGATES = [
     "{aggregate}({0})",

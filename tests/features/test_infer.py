@@ -77,6 +77,7 @@ def test_types(text: str, expected: str | None) -> None:
         ("c_timestamp > c_date", 15, "> cannot compare timestamp with date: cast one of them."),
         ("c_int in (1, 'a')", 14, "in cannot compare int with string: cast one of them."),
         ("c_int like 'a'", 1, "like compares strings."),
+        ("c_string rlike 1", 16, "rlike compares strings."),
         ("case when c_bool then 'x' else 1 end", 1, "the branches of case differ: string and int have no common type: cast one of them."),
         ("if_null(c_int, 'x')", 1, "if_null: int and string have no common type: cast one of them."),
         ("date(c_int)", 6, "int cannot become a date."),
@@ -126,7 +127,8 @@ def candidates() -> list[str]:
     """Expressions over all types and pairs of types; those that are accepted here have to have the compiler's type."""
     columns = [*COLUMNS, "null"]
     pairs = list(itertools.product(columns, columns))
-    texts = [f"{a} {op} {b}" for op in ("+", "-", "*", "/", "%", "div", "=", "<", "and", "xor", "like") for a, b in pairs]
+    texts = [f"{a} {op} {b}" for op in ("+", "-", "*", "/", "%", "div", "=", "<", "and", "xor", "like", "rlike") for a, b in pairs]
+    texts += [f"{a} not ilike {b} escape '!'" for a, b in pairs]
     texts += [
         template.format(a, b) for template in ("case when c_bool then {} else {} end", "if_null({}, {})", "{} in ({})") for a, b in pairs
     ]

@@ -29,6 +29,8 @@ def shape(node: ast.Node) -> object:
         head = node.op
     elif isinstance(node, ast.Cast):
         head = node.type.value
+    elif isinstance(node, ast.Like):
+        head = node.op if node.escape is None else f"{node.op} escape {node.escape}"
     if isinstance(node, ast.In | ast.Between | ast.Like | ast.IsNull) and node.negated:
         head = f"not {head}"
     return (head, *map(shape, children(node)))
@@ -72,6 +74,10 @@ def shape(node: ast.Node) -> object:
         ("a between 1 and 2 and b", ("and", ("between", "a", 1, 2), "b")),
         ("a not between b + 1 and 9", ("not between", "a", ("+", "b", 1), 9)),
         ("s not like '%x'", ("not like", "s", "%x")),
+        ("s like '5!%' escape '!' and b", ("and", ("like escape !", "s", "5!%"), "b")),
+        ("s ilike t escape ''", ("ilike escape ", "s", "t")),
+        ("s NOT ILIKE 'A%'", ("not ilike", "s", "A%")),
+        ("s rlike 'a+' or s not rlike t", ("or", ("rlike", "s", "a+"), ("not rlike", "s", "t"))),
         ("a is null or b is not null", ("or", ("isnull", "a"), ("not isnull", "b"))),
         ("case when a then 1 else 0 end", ("case", "a", 1, 0)),
         ("case a when 1 then 'x' when 2 then 'y' end", ("case", "a", 1, "x", 2, "y")),
@@ -132,6 +138,10 @@ def test_literal_types(text: str, type_: SqlType | None) -> None:
         ("x as y", 3, "an expression has no alias: the feature's key in the YAML is its name."),
         ("a is 3", 6, "expected null after is, found '3'."),
         ("a in ()", 3, "in needs at least one value."),
+        ("a like b escape c", 17, "escape is a string of one ASCII character, or of none, written out."),
+        ("a like b escape 'xx'", 17, "escape is a string of one ASCII character, or of none, written out."),
+        ("a rlike b escape 'x'", 18, "rlike has no escape."),
+        ("a like 'b' like 'c'", 12, "comparisons do not chain: put parentheses around one before 'like'."),
         ("case a end", 1, "case needs at least one when."),
         ("case when a then b", 19, "expected 'end' to close case, found the end."),
         (
