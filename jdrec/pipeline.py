@@ -23,7 +23,7 @@ from jdrec.verbs import VERBS
 
 log = logging.getLogger(__name__)
 
-_WITH_RUN = ("evaluate", "export", "serve", "demo", "verify", "score")  # tasks that an earlier run is given to
+_WITH_RUN = ("evaluate", "export", "serve", "demo", "publish", "verify", "score")  # tasks that an earlier run is given to
 
 
 def run(config: Config, folder: Path, overrides: list[str] | None = None) -> float | None:

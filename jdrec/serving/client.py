@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -22,7 +23,14 @@ def predict(config: Config) -> None:
         StageError: no request, or it can't be read.
         ServingError: the service is not there or refuses the rows; the message says why.
     """
-    print(render(ask(service_url(config), read_request(config.request), timeout_s=2 * config.serving.timeout_s)))
+    body, timeout_s = read_request(config.request), 2 * config.serving.timeout_s
+    print(render(ask(service_url(config), body, timeout_s=timeout_s, key=api_key(config))))
+
+
+def api_key(config: Config) -> str | None:
+    """The key for the service, from the environment variable that the configuration names."""
+    name = config.serving.api_key_env
+    return os.environ.get(name) if name else None
 
 
 def service_url(config: Config) -> str:
@@ -44,38 +52,57 @@ def read_request(source: str | None) -> bytes:
         raise StageError(f"{source} can't be read: {error.strerror}.", where="request") from None
 
 
-def ask(url: str, body: bytes, *, timeout_s: float) -> dict[str, Any]:
-    """The service's answer, with features.
+def ask(url: str, body: bytes, *, timeout_s: float, key: str | None = None) -> dict[str, Any]:
+    """The service's predictions, with features.
 
     Args:
         url: of the service.
         body: request rows as JSON.
         timeout_s: longest wait.
+        key: the API key, if the service wants one.
     """
-    request = urllib.request.Request(f"{url}/predict?features=true", body, {"content-type": "application/json"})
+    answer = post(f"{url}/predict?features=true", body, timeout_s=timeout_s, key=key)
+    try:
+        if all("score" in prediction and "features" in prediction for prediction in answer["predictions"]):
+            return answer
+    except (KeyError, TypeError):
+        pass
+    raise _no_service(url, json.dumps(answer).encode())
+
+
+def post(url: str, body: bytes, *, timeout_s: float, key: str | None = None) -> dict[str, Any]:
+    """The JSON object that the service answers.
+
+    Raises:
+        ServingError: the service is not there or refuses; the message says why.
+    """
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(url, body, headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    service = url.partition("?")[0].rpartition("/predict")[0] or url
     try:
         with opener.open(request, timeout=timeout_s) as answer:
-            return _checked(answer.read(), url)
+            content = answer.read()
     except urllib.error.HTTPError as error:
         raise _refusal(error) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise ServingError(
-            f"The prediction service at {url} does not answer: {reason}.",
+            f"The prediction service at {service} does not answer: {reason}.",
             where="serving.port",
             hint="Start it: python -m jdrec task=serve run=DIR",
         ) from None
-
-
-def _checked(content: bytes, url: str) -> dict[str, Any]:
     try:
-        answer = json.loads(content)
-        if all("score" in prediction and "features" in prediction for prediction in answer["predictions"]):
-            return answer
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise ServingError(f"What answers at {url} is not a prediction service: {content[:200]!r}.", where="serving.port")
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _no_service(service, content)
+    return value
+
+
+def _no_service(url: str, content: bytes) -> ServingError:
+    return ServingError(f"What answers at {url} is not a prediction service: {content[:200]!r}.", where="serving.port")
 
 
 def _refusal(error: urllib.error.HTTPError) -> ServingError:
@@ -100,7 +127,7 @@ def render(answer: dict[str, Any]) -> str:
         parts += [
             " ins ".center(_WIDTH, "-"),
             _wrap([repr(value) for value in features.values()]),
-            f" predicted purchase intent of {next(iter(values.values()))} ".center(_WIDTH, "-"),
+            f" score of {next(iter(values.values()))} ".center(_WIDTH, "-"),
             f"{score:.6f}",
         ]
     return "\n".join(parts)

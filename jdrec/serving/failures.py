@@ -12,7 +12,8 @@ class InvalidRequest(ServingError):
 
     Args:
         message: what is wrong.
-        status: HTTP status: 400 not JSON or not rows, 408 too slow, 413 too large, 422 rows that don't fit the request table.
+        status: HTTP status: 400 not JSON or not rows, 401 no key, 404 no such model, 408 too slow, 413 too large, 422 rows that don't fit
+            the request table.
         kind: a short name of the reason, stable for programs.
         details: for each wrong field, {"row", "field", "message", "expected", "hint"}; row counts from 0.
     """
@@ -29,6 +30,18 @@ class Unavailable(ServingError):
         message: which server, and what it said.
         kind: triton_unreachable, triton_error, features_unreachable or features_error.
         retry_after_s: when to try again.
+    """
+
+    def __init__(self, message: str, *, kind: str, retry_after_s: int = 1):
+        super().__init__(message)
+        self.kind, self.retry_after_s = kind, retry_after_s
+
+
+class Overloaded(ServingError):
+    """More is asked for than can be done: HTTP 429, worth another try a little later.
+
+    Args:
+        kind: queue_full, too_many_calls or stopping.
     """
 
     def __init__(self, message: str, *, kind: str, retry_after_s: int = 1):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from jdrec.features.spec import Feature, FeatureSet
 from jdrec.features.types import SqlType
+from jdrec.serving.computed import Columns, Computed, Rows
 from jdrec.serving.failures import Unavailable
 from jdrec.serving.rows import Row
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jdrec.online.session import RequestSession
 
 _INLINE_ROWS = 32  # more rows than this are computed beside the event loop
+_COLUMN_ROWS = 64  # from so many rows on, columns are encoded faster than values one by one
 
 
 class FeatureSource(Protocol):
@@ -45,11 +47,15 @@ class FeatureSource(Protocol):
             Unavailable: the server that computes them fails.
         """
 
+    async def features(self, rows: list[Row]) -> Computed:
+        """As `compute`, in the form that is fastest for so many rows."""
+
     async def store(self, rows: list[Row]) -> None:
         """Adds the rows to the request table.
 
         Raises:
             Unavailable: they were not, or not all, stored.
+            DataError: a row does not fit the table.
         """
 
 
@@ -60,6 +66,7 @@ class EmbeddedSource:
 
     def __init__(self, feature_set: FeatureSet, session: RequestSession):
         self._table, self._session = feature_set.request_table, session
+        self._compute_rows = getattr(session, "compute_rows", None)
 
     async def open(self) -> None: ...
 
@@ -73,8 +80,13 @@ class EmbeddedSource:
             return self._session.compute(rows)
         return await asyncio.to_thread(self._session.compute, rows)
 
+    async def features(self, rows: list[Row]) -> Computed:
+        if self._compute_rows is None or len(rows) >= _COLUMN_ROWS:
+            return Columns(await self.compute(rows))
+        return Rows(self._compute_rows(rows))
+
     async def store(self, rows: list[Row]) -> None:
-        self._session.insert(self._table, rows)
+        await asyncio.to_thread(self._session.insert, self._table, rows)  # it may wait for the disk
 
 
 class OpenMLDBSource:
@@ -91,10 +103,11 @@ class OpenMLDBSource:
 
     def __init__(self, feature_set: FeatureSet, *, endpoint: str, deployment: str, timeout_s: float):
         self._features, self._columns = feature_set.features, feature_set.request.columns
-        base = f"{endpoint.rstrip('/')}/dbs/{quote(feature_set.database, safe='')}"
+        self._tables, self._request_table = feature_set.tables, feature_set.request_table
+        self._base = f"{endpoint.rstrip('/')}/dbs/{quote(feature_set.database, safe='')}"
         self._endpoint, self._timeout_s = endpoint, timeout_s
-        self._deployment = f"{base}/deployments/{quote(deployment, safe='')}"
-        self._table = f"{base}/tables/{quote(feature_set.request_table, safe='')}"
+        self._deployment = f"{self._base}/deployments/{quote(deployment, safe='')}"
+        self._takes_many = True
         self._http: httpx.AsyncClient
 
     async def open(self) -> None:
@@ -117,9 +130,35 @@ class OpenMLDBSource:
         data = await self._ask("POST", self._deployment, {"input": [self._values(row) for row in rows], "need_schema": True})
         return _read_batch(self._features, data.get("data"), len(rows))
 
+    async def features(self, rows: list[Row]) -> Computed:
+        return Columns(await self.compute(rows))
+
     async def store(self, rows: list[Row]) -> None:
-        for row in rows:  # the APIServer takes one row a call
-            await self._ask("PUT", self._table, {"value": [self._values(row)]})
+        await self.insert(self._request_table, rows)
+
+    async def insert(self, table: str, rows: list[Row]) -> None:
+        """Adds rows to a table of the database, in order.
+
+        Several rows go in one call, until a server refuses that: OpenMLDB's takes one row a call.
+
+        Raises:
+            Unavailable: they were not, or not all, stored.
+        """
+        columns = self._tables[table].columns
+        values = [[_WRITERS.get(type, _as_is)(row[name]) for name, type in columns.items()] for row in rows]
+        url = f"{self._base}/tables/{quote(table, safe='')}"
+        if len(values) > 1 and self._takes_many:
+            try:
+                return await self._put(url, values)
+            except Unavailable as error:
+                if error.kind != "features_error":  # lost on the way: nobody knows whether they were stored
+                    raise
+                self._takes_many = False
+        for value in values:
+            await self._put(url, [value])
+
+    async def _put(self, url: str, values: list[list[Any]]) -> None:
+        await self._ask("PUT", url, {"value": values})
 
     def _values(self, row: Row) -> list[Any]:
         return [_WRITERS.get(type, _as_is)(row[name]) for name, type in self._columns.items()]

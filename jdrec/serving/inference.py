@@ -1,57 +1,117 @@
-"""Asks Triton for scores, over a few connections that stay open."""
+"""Asks Triton for scores, and to load models, over connections that stay open.
+
+Source of the protocol: Triton documentation, "KServe API", "Binary Tensor Data Extension" and "Model Repository Extension".
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
 
 from jdrec.errors import MissingExtra
 from jdrec.serving.failures import Unavailable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from tritonclient.http.aio import InferenceServerClient
+    from jdrec.serving.http_pool import Answer, Pool
 
-_CONNECTIONS = 64
 _HEALTH_S = 2.0
+_LOAD_S = 120.0
 
 
-class TritonClient:
-    """One model version of one Triton.
+class TritonServerClient:
+    """One Triton, whatever models it has.
 
     Args:
-        url: host:port of Triton's HTTP endpoint.
-        model: the model and its version.
-        timeout_s: longest wait for scores.
+        url: host:port of its HTTP endpoint.
+        timeout_s: longest wait for an answer.
     """
 
-    def __init__(self, url: str, *, model: str, version: int, timeout_s: float):
-        self.url, self.model, self.version, self._timeout_s = url, model, version, timeout_s
-        self._client: InferenceServerClient
+    def __init__(self, url: str, *, timeout_s: float):
+        self.url, self._timeout_s = url, timeout_s
+        self.pool: Pool
 
     async def open(self) -> None:
         """Called once in the event loop that will use it."""
         try:
-            from tritonclient.http.aio import InferenceServerClient
+            from jdrec.serving.http_pool import Pool
+
+            self.pool = Pool(self.url, timeout_s=self._timeout_s)
+            import httptools  # noqa: F401  the pool parses with it
         except ImportError:
-            raise MissingExtra("tritonclient", "serving") from None
-        self._client = InferenceServerClient(self.url, conn_limit=_CONNECTIONS, conn_timeout=self._timeout_s)
+            raise MissingExtra("httptools", "serving") from None
 
     async def close(self) -> None:
-        await self._client.close()
+        self.pool.close()
 
-    async def ready(self) -> bool:
+    async def ask(self, method: str, path: str, body: bytes = b"", headers: bytes = b"", timeout_s: float | None = None) -> Answer:
+        """An answer with status 200.
+
+        Raises:
+            Unavailable: Triton does not answer in time, or answers with an error.
+        """
+        try:
+            answer = await self.pool.ask(method, path, body, headers, timeout_s)
+        except (OSError, asyncio.TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"Triton at {self.url} does not answer: {reason}", kind="triton_unreachable") from None
+        if answer.status != 200:
+            raise Unavailable(f"Triton: {_message(answer.body)}", kind="triton_error")
+        return answer
+
+    async def is_ready(self, model: str, version: int) -> bool:
         """Whether the model can be asked now."""
         try:
-            return await asyncio.wait_for(self._client.is_model_ready(self.model, str(self.version)), _HEALTH_S)
-        except Exception:  # whatever keeps it from answering
+            return await self.has(model, version)
+        except Unavailable:
             return False
+
+    async def has(self, model: str, version: int) -> bool:
+        """Whether the model is loaded.
+
+        Raises:
+            Unavailable: Triton does not answer.
+        """
+        try:
+            await self.ask("GET", f"/v2/models/{quote(model, safe='')}/versions/{version}/ready", timeout_s=_HEALTH_S)
+            return True
+        except Unavailable as error:
+            if error.kind == "triton_error":
+                return False
+            raise
+
+    async def load(self, model: str) -> None:
+        """Makes Triton look at the model's folder again. What it has loaded goes on answering until the new is ready, or stays if that fails.
+
+        Raises:
+            Unavailable: it does not load, with Triton's reason.
+        """
+        await self.ask("POST", f"/v2/repository/models/{quote(model, safe='')}/load", timeout_s=_LOAD_S)
+
+    async def unload(self, model: str) -> None:
+        await self.ask("POST", f"/v2/repository/models/{quote(model, safe='')}/unload", timeout_s=_LOAD_S)
+
+    def model(self, name: str, version: int) -> TritonClient:
+        return TritonClient(self, name, version)
+
+
+class TritonClient:
+    """One version of one model."""
+
+    def __init__(self, server: TritonServerClient, model: str, version: int):
+        self.server, self.model, self.version = server, model, version
+        self._path = f"/v2/models/{quote(model, safe='')}/versions/{version}/infer"
+
+    async def ready(self) -> bool:
+        return await self.server.is_ready(self.model, self.version)
 
     async def scores(self, ids: np.ndarray) -> np.ndarray:
         """Probabilities.
 
         Args:
-            ids: int64 [rows, fields], as INPUT_0 takes them.
+            ids: int64 [rows, fields], C-contiguous, as INPUT_0 takes them.
 
         Returns:
             float32 [rows].
@@ -59,36 +119,42 @@ class TritonClient:
         Raises:
             Unavailable: Triton does not answer in time, or answers with an error.
         """
-        import aiohttp
-        import numpy as np
-        from tritonclient.utils import InferenceServerException
+        rows, fields = ids.shape
+        tensor = ids.tobytes()
+        head = _HEAD % (rows, fields, len(tensor))
+        answer = await self.server.ask("POST", self._path, head + tensor, b"inference-header-content-length: %d\r\n" % len(head))
+        scores = _read_scores(answer, rows)
+        if scores is None or not np.isfinite(scores).all():
+            raise Unavailable(f"Triton's answer for {rows} rows is not a score for each.", kind="triton_error")
+        return scores
 
-        try:
-            result = await self._infer(ids)
-        except InferenceServerException as error:
-            raise Unavailable(f"Triton: {error.message()}", kind="triton_error") from None
-        except ValueError as error:  # an answer that is no tensor of its own shape
-            raise Unavailable(f"Triton: {error}", kind="triton_error") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"Triton at {self.url} does not answer: {reason}", kind="triton_unreachable") from None
-        if result is None or result.shape != (len(ids), 1) or not np.isfinite(result).all():
-            raise Unavailable(f"Triton's answer for {len(ids)} rows is not a score for each.", kind="triton_error")
-        return result[:, 0]
 
-    async def _infer(self, ids: np.ndarray) -> np.ndarray | None:
-        import aiohttp
-        from tritonclient.http import InferInput, InferRequestedOutput
+_HEAD = (
+    b'{"inputs":[{"name":"INPUT_0","datatype":"INT64","shape":[%d,%d],"parameters":{"binary_data_size":%d}}],'
+    b'"outputs":[{"name":"OUTPUT_0","parameters":{"binary_data":true}}]}'
+)
 
-        tensor = InferInput("INPUT_0", list(ids.shape), "INT64")
-        tensor.set_data_from_numpy(ids, binary_data=True)
-        output = InferRequestedOutput("OUTPUT_0", binary_data=True)
-        for attempt in (1, 2):
-            try:
-                result = await self._client.infer(self.model, [tensor], str(self.version), outputs=[output])
-                return result.as_numpy("OUTPUT_0")
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                # A restarted Triton has closed our idle connections; scoring twice does no harm.
-                if attempt == 2 or isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-        raise AssertionError("unreachable")
+
+def _read_scores(answer: Answer, rows: int) -> np.ndarray | None:
+    """float32 [rows]; None where the answer is another one."""
+    import orjson
+
+    try:
+        length = int(answer.headers[b"inference-header-content-length"])
+        (output,) = orjson.loads(answer.body[:length])["outputs"]
+        described = (output["name"], output["datatype"], output["shape"], output["parameters"]["binary_data_size"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    if described != ("OUTPUT_0", "FP32", [rows, 1], 4 * rows) or len(answer.body) != length + 4 * rows:
+        return None
+    return np.frombuffer(answer.body, np.float32, rows, length)
+
+
+def _message(body: bytes) -> str:
+    import orjson
+
+    try:
+        value: Any = orjson.loads(body)
+        return str(value["error"])[:2000]
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace") or "an empty answer"

@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-STAGES = ("parse", "features", "encode", "infer", "answer")
+from jdrec.serving.drift import Drift, metrics_of
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+BATCH_STAGES = ("features", "encode", "infer")
+CALL_STAGES = ("parse", "queue", "answer")
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class Metrics:
-    """Counters of one service, in a registry of their own."""
+    """Counters of one service, in a registry of their own.
 
-    def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+    Args:
+        drifts: the served models' counts: (model, version, counts).
+    """
 
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        self.requests = Counter("jdrec_requests", "Calls of /predict by HTTP status.", ["status"], registry=self._registry)
-        self.errors = Counter("jdrec_errors", "Failed calls of /predict by kind.", ["kind"], registry=self._registry)
-        self.rows = Histogram("jdrec_rows", "Rows in a scored call.", buckets=_ROWS, registry=self._registry)
-        self.seconds = Histogram("jdrec_request_seconds", "Time of a call, all stages.", buckets=_SECONDS, registry=self._registry)
-        stages = Histogram("jdrec_stage_seconds", "Time of a stage of a call.", ["stage"], buckets=_SECONDS, registry=self._registry)
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+    def __init__(self, drifts: Callable[[], Iterator[tuple[str, int, Drift]]]) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+        from prometheus_client.registry import Collector
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times one stage of a call; failed ones count too."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._stages[name].observe(time.perf_counter() - start)
+        class Models(Collector):
+            def collect(self) -> Iterator[Metric]:
+                return metrics_of(drifts())
+
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        registry.register(Models())
+        requests = Counter("jdrec_requests", "Calls by path and HTTP status.", ["path", "status"], registry=registry)
+        seconds = Histogram("jdrec_request_seconds", "Time of a call, all stages.", ["path"], buckets=_SECONDS, registry=registry)
+        stages = Histogram("jdrec_stage_seconds", "Time of a stage of a call or batch.", ["stage"], buckets=_SECONDS, registry=registry)
+        self.errors = Counter("jdrec_errors", "Failed calls by kind.", ["kind"], registry=registry)
+        self.rows = Histogram("jdrec_rows", "Rows in a scored call.", buckets=_ROWS, registry=registry)
+        self.batch_rows = Histogram("jdrec_batch_rows", "Rows that went to Triton together.", buckets=_ROWS, registry=registry)
+        self.open_calls = Gauge("jdrec_open_calls", "Calls that are being answered.", registry=registry)
+        self.queued_rows = Gauge("jdrec_queued_rows", "Rows that wait for their batch.", registry=registry)
+        self.log_dropped = Counter(
+            "jdrec_request_log_dropped_rows", "Rows left out of the request log, since too many waited to be written.", registry=registry
+        )
+        self.stages = {stage: stages.labels(stage).observe for stage in (*CALL_STAGES, *BATCH_STAGES)}
+        self._requests, self._seconds = requests, seconds
+        self._calls: dict[tuple[str, int], Callable[[], None]] = {}
+        self._timed: dict[str, Callable[[float], None]] = {}
+
+    def call(self, path: str, status: int, seconds: float) -> None:
+        """Counts an answered call."""
+        key = (path, status)
+        if key not in self._calls:
+            self._calls[key] = self._requests.labels(path, str(status)).inc
+            self._timed[path] = self._seconds.labels(path).observe
+        self._calls[key]()
+        self._timed[path](seconds)
 
     def text(self) -> bytes:
         """The exposition format, version 0.0.4."""

@@ -7,7 +7,8 @@ triton/<model>/<version>/model/           the checkpoint, or OneFlow's saved gra
                          requirements.txt what they need
                          encoder.json     values to ids
                          features.json    what the features are
-                         data_info.json   statistics of the training data
+                         data_info.json   the training data
+                         statistics.json  what fields and scores looked like in training
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdrec.errors import ServingError, StageError
+from jdrec.files import write_text
 from jdrec.paths import TEMPLATES
 from jdrec.serving import bundle, pbtxt
 from jdrec.serving.definition import describe, first_difference
+from jdrec.serving.statistics import STATISTICS, statistics
 
 if TYPE_CHECKING:
     from jdrec.config import Config
@@ -71,6 +75,8 @@ def export(feature_set: FeatureSet, config: Config, *, checkpoint: Path, samples
             _write_graph(checkpoint, version)
         for name in _SERVICE_FILES:
             shutil.copyfile(samples / name, version / name)
+        figures = json.dumps(statistics(samples, checkpoint), indent=1, ensure_ascii=False, allow_nan=False)
+        (version / STATISTICS).write_text(figures + "\n", encoding="utf-8")
         definition = json.dumps(describe(feature_set), indent=1, ensure_ascii=False)
         (version / "features.json").write_text(definition + "\n", encoding="utf-8")
         if model.exists():
@@ -117,9 +123,73 @@ def version_folder(run: Path, config: Config) -> Path:
     """
     triton = config.serving.triton
     folder = run / "triton" / triton.model / str(triton.version)
+    require_exported(folder)
+    return folder
+
+
+def require_exported(folder: Path) -> None:
+    """Raises StageError where a version's folder is none."""
     if not (folder / "features.json").is_file():
         raise StageError(f"{folder} is not an exported model.", hint="Export it first: task=export.")
-    return folder
+
+
+def repository_of(config: Config, run: Path) -> Path:
+    """Where the models lie that are served: those published, or the run's own."""
+    return Path(config.serving.repository) if config.serving.repository else run / "triton"
+
+
+def versions_in(repository: Path) -> dict[tuple[str, int], Path]:
+    """The exported versions in a repository: (model, version) to folder."""
+    return {
+        (version.parent.name, int(version.name)): version
+        for version in sorted(repository.glob("*/*"))
+        if re.fullmatch("[1-9][0-9]{0,8}", version.name)
+        and not version.parent.name.startswith(".")
+        and (version / "features.json").is_file()
+    }
+
+
+def publish(run: Path, config: Config, repository: Path) -> tuple[str, int]:
+    """Adds the run's exported version to a repository, as the next version of its model there.
+
+    Returns:
+        (model, version).
+
+    Raises:
+        StageError: nothing is exported.
+        ServingError: the repository's model of that name takes another input or runs otherwise.
+    """
+    import filelock
+
+    source = version_folder(run, config)
+    name = source.parent.name
+    text = (source.parent / "config.pbtxt").read_text(encoding="utf-8").rstrip("\n") + _ALL_VERSIONS
+    model = repository / name
+    model.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(repository / f".{name}.lock"):
+        if (model / "config.pbtxt").is_file() and (model / "config.pbtxt").read_text(encoding="utf-8") != text:
+            raise ServingError(
+                f"The model {name!r} in {repository} has another config.pbtxt, and all its versions share one.",
+                where="serving.triton.model",
+                hint="Publish under another name: serving.triton.model=NAME.",
+            )
+        write_text(model / "config.pbtxt", text)
+        version = max((int(item.name) for item in model.iterdir() if item.name.isdigit()), default=0) + 1
+        staging = repository / f".{name}.{version}.{os.getpid()}"
+        try:
+            shutil.copytree(source, staging)
+            os.replace(staging, model / str(version))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return name, version
+
+
+_ALL_VERSIONS = """
+
+version_policy {
+  all {}
+}
+"""
 
 
 def require_same_features(version: Path, feature_set: FeatureSet) -> None:

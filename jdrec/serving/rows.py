@@ -61,7 +61,14 @@ class RowReader:
         Raises:
             InvalidRequest: with all that is wrong, up to a limit.
         """
-        rows = self._parse(body)
+        return self.check(self._parse(body))
+
+    def check(self, rows: list[Row]) -> list[Row]:
+        """The rows with every column checked, in the table's order.
+
+        Raises:
+            InvalidRequest: with all that is wrong, up to a limit.
+        """
         problems: list[dict[str, Any]] = []
         result = []
         for number, row in enumerate(rows):
@@ -76,22 +83,21 @@ class RowReader:
         return result
 
     def _parse(self, body: bytes) -> list[Row]:
-        import orjson
-
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"The body is not JSON: {error}", status=400, kind="invalid_json") from None
+        value = parse_json(body)
         rows = value if isinstance(value, list) else [value]
-        if not rows:
-            raise InvalidRequest("The list of rows is empty.", status=400, kind="no_rows")
-        if len(rows) > self.max_rows:
-            raise InvalidRequest(f"{len(rows)} rows in one call; at most {self.max_rows} are taken.", status=413, kind="too_many_rows")
+        self.check_count(len(rows), "rows")
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
                 message = f"The body must be one row as an object, or a list of such; row {number} is {_kind(row)}."
                 raise InvalidRequest(message, status=400, kind="not_rows")
         return rows
+
+    def check_count(self, count: int, what: str) -> None:
+        """Refuses no rows, and more than a call may have."""
+        if not count:
+            raise InvalidRequest(f"The list of {what} is empty.", status=400, kind=f"no_{what}")
+        if count > self.max_rows:
+            raise InvalidRequest(f"{count} {what} in one call; at most {self.max_rows} are taken.", status=413, kind=f"too_many_{what}")
 
     def _read_row(self, number: int, row: Row, problems: list[dict[str, Any]]) -> Row:
         result: Row = {}
@@ -118,6 +124,20 @@ class RowReader:
                 hint = nearest(name, [column for column in self.columns if column not in row] or self.columns)
                 problems.append(_problem(number, name[:100], "is not a column of the request table", None, hint))
         return result
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a JSON text, strictly: no NaN, no halves of surrogate pairs, no deep nesting.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    import orjson
+
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}", status=400, kind="invalid_json") from None
 
 
 def _problem(row: int, field: str, message: str, expected: str | None, hint: str) -> dict[str, Any]:

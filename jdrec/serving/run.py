@@ -7,19 +7,25 @@ import shlex
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from jdrec.errors import MissingExtra, ServingError
+from jdrec.errors import ServingError
 from jdrec.serving import client
+from jdrec.serving.access_log import AccessLog
+from jdrec.serving.app import App
 from jdrec.serving.features import EmbeddedSource, FeatureSource, OpenMLDBSource
-from jdrec.serving.inference import TritonClient
-from jdrec.serving.repository import container_command, require_same_features, version_folder
-from jdrec.serving.service import Service, create_app
+from jdrec.serving.inference import TritonServerClient
+from jdrec.serving.models import Models, remembered
+from jdrec.serving.repository import container_command, repository_of, require_exported, require_same_features
+from jdrec.serving.request_log import RequestLog
+from jdrec.serving.server import listen, server_of, url_of
+from jdrec.serving.service import Service
 from jdrec.serving.supervisor import Supervisor
 from jdrec.serving.triton import TritonServer
 
@@ -46,9 +52,11 @@ def serve(config: Config, run: Path, feature_set: FeatureSet) -> None:
         ServingError: Triton or the service can't start; the message says why and what to do.
     """
     try:
-        with _sigterm_as_interrupt(), _started(config, run, feature_set) as (server, listener, triton_url):
-            print(_announcement(config, run, triton_url, _url(listener)), flush=True)
-            server.run(sockets=[listener])
+        with _sigterm_as_interrupt(), _started(config, run, feature_set) as started:
+            started.server.config.load()
+            announce = _announcement(config, run, started)
+            started.app.when_open = lambda: print(announce(), flush=True)
+            started.run()
     except KeyboardInterrupt:
         log.info("stopped")
 
@@ -61,38 +69,69 @@ def demo(config: Config, run: Path, feature_set: FeatureSet) -> str:
     """
     triton = msgspec.structs.replace(config.serving.triton, http_port=0)
     config = msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, port=0, triton=triton))
-    with _sigterm_as_interrupt(), _started(config, run, feature_set) as (server, listener, _):
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    with _sigterm_as_interrupt(), _started(config, run, feature_set) as started:
+        thread = threading.Thread(target=started.run, daemon=True)
         thread.start()
         try:
             body = (run / _EXAMPLE).read_bytes()
-            return client.render(client.ask(_url(listener), body, timeout_s=2 * config.serving.timeout_s))
+            return client.render(client.ask(started.url, body, timeout_s=2 * config.serving.timeout_s, key=client.api_key(config)))
         finally:
-            server.should_exit = True
+            started.server.should_exit = True
             thread.join()
 
 
-@contextmanager
-def _started(config: Config, run: Path, feature_set: FeatureSet) -> Iterator[tuple[uvicorn.Server, socket.socket, str]]:
+@dataclass
+class Started:
     """A ready Triton, and a service that listens and only has to be run."""
-    from jdrec.preprocess.encoder import Encoder
 
+    server: uvicorn.Server
+    app: App
+    listener: socket.socket
+    triton_url: str
+
+    @property
+    def url(self) -> str:
+        return url_of(self.listener)
+
+    def run(self) -> None:
+        """Serves until it is told to stop.
+
+        Raises:
+            JdrecError: the service could not start.
+        """
+        with suppress(SystemExit):  # uvicorn's way to say that the application did not start
+            self.server.run(sockets=[self.listener])
+        if self.app.failure is not None:
+            raise self.app.failure
+
+
+@contextmanager
+def _started(config: Config, run: Path, feature_set: FeatureSet) -> Iterator[Started]:
     serving = config.serving
-    version = version_folder(run, config)
-    require_same_features(version, feature_set)
+    repository = repository_of(config, run)
+    default = serving.triton.model, serving.triton.version
+    model, version = (remembered(repository) or (default, None))[0]
+    folder = repository / model / str(version)
+    require_exported(folder)
+    require_same_features(folder, feature_set)
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(serving.host, serving.port))
-        supervisor = None if serving.triton.url else stack.enter_context(Supervisor(_triton(config, run)))
-        source = _open_source(config, run, feature_set)  # while Triton starts
+        listener = stack.enter_context(listen(serving.host, serving.port))
+        supervisor = None if serving.triton.url else stack.enter_context(Supervisor(_triton(config, run, repository, model, version)))
+        source = _open_source(config, run, feature_set, stack)  # while Triton starts
         if supervisor:
             supervisor.wait_until_ready()
         url = supervisor.server.url if supervisor else str(serving.triton.url)
-        triton = TritonClient(url, model=serving.triton.model, version=serving.triton.version, timeout_s=serving.timeout_s)
-        service = Service(feature_set, Encoder.load(version / "encoder.json"), source, triton, serving)
-        yield _server(service, serving.timeout_s), listener, url
+        triton = TritonServerClient(url, timeout_s=serving.timeout_s)
+        models = Models(repository, feature_set, triton, default)
+        request_log = None
+        if serving.request_log.dir is not None:
+            request_log = stack.enter_context(RequestLog(run / serving.request_log.dir, feature_set, serving.request_log))
+        service = Service(feature_set, source, triton, models, serving, request_log)
+        app = App(service, AccessLog(serving.access_log, run))
+        yield Started(server_of(app, timeout_s=serving.timeout_s, max_connections=serving.max_connections), app, listener, url)
 
 
-def _triton(config: Config, run: Path) -> TritonServer:
+def _triton(config: Config, run: Path, repository: Path, model: str, version: int) -> TritonServer:
     triton = config.serving.triton
     if triton.backend != "python":
         raise ServingError(
@@ -101,16 +140,17 @@ def _triton(config: Config, run: Path) -> TritonServer:
             hint="Use serving=triton_python, or name a Triton that has it: serving.triton.url=HOST:PORT.",
         )
     return TritonServer(
-        run / "triton",
-        model=triton.model,
-        version=triton.version,
+        repository,
+        model=model,
+        version=version,
         port=triton.http_port,
         log_file=run / "triton.log",
         timeout_s=triton.start_timeout_s,
+        threads=triton.threads,
     )
 
 
-def _open_source(config: Config, run: Path, feature_set: FeatureSet) -> FeatureSource:
+def _open_source(config: Config, run: Path, feature_set: FeatureSet, stack: ExitStack) -> FeatureSource:
     from jdrec.dataset.tables import open_tables
     from jdrec.serving.example import from_table, from_types, write
 
@@ -126,62 +166,24 @@ def _open_source(config: Config, run: Path, feature_set: FeatureSet) -> FeatureS
     return EmbeddedSource(feature_set, RequestSession(feature_set, tables))
 
 
-# --- the HTTP server -------------------------------------------------------------------------------------------------------
+def _announcement(config: Config, run: Path, started: Started) -> Callable[[], str]:
+    """What is printed once the service is open."""
 
+    def text() -> str:
+        url, model = started.url, started.app.service.models.default
+        key = " -H 'authorization: Bearer '$" + config.serving.api_key_env if config.serving.api_key_env else ""
+        example = shlex.quote(str(run / _EXAMPLE))
+        return "\n".join(
+            [
+                f"Triton              http://{started.triton_url}   model {model.key[0]}, version {model.key[1]}",
+                f"Prediction service  {url}   (documentation: {url}/docs)",
+                f"Try it              curl {url}/predict -H 'content-type: application/json'{key} -d @{example}",
+                f"In a container      {container_command(repository_of(config, run), config)}",
+                "Ctrl-C stops both.",
+            ]
+        )
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, taken before anything slow is done.
-
-    Raises:
-        ServingError: the port is in use, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        return listener
-    except OSError as error:
-        listener.close()
-        raise ServingError(
-            f"The service can't listen on {host}:{port}: {error.strerror or error}.",
-            where="serving.port",
-            hint="Stop what uses the port, or choose another: serving.port=0 picks a free one.",
-        ) from None
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _server(service: Service, timeout_s: float) -> uvicorn.Server:
-    try:
-        import uvicorn
-    except ImportError:
-        raise MissingExtra("uvicorn", "serving") from None
-    options = uvicorn.Config(
-        create_app(service),
-        log_config=None,  # its messages go to ours
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(timeout_s)),
-    )
-    return uvicorn.Server(options)
-
-
-def _announcement(config: Config, run: Path, triton_url: str, url: str) -> str:
-    return "\n".join(
-        [
-            f"Triton              http://{triton_url}   model {config.serving.triton.model}, version {config.serving.triton.version}",
-            f"Prediction service  {url}   (documentation: {url}/docs)",
-            f"Try it              curl {url}/predict -H 'content-type: application/json' -d @{shlex.quote(str(run / _EXAMPLE))}",
-            f"In a container      {container_command(run / 'triton', config)}",
-            "Ctrl-C stops both.",
-        ]
-    )
+    return text
 
 
 @contextmanager

@@ -1,267 +1,225 @@
-"""The prediction service: request rows in, scores out.
-
-POST /predict   one row or a list of rows -> scores, with ?features=true also the features
-GET  /health    200 when predictions can be made, 503 otherwise; /health/live: whether the service itself runs
-GET  /metrics   for Prometheus;  /docs, /openapi.json
-"""
+"""The prediction service's calls: bodies in, answers out. `app.py` puts them on HTTP, `pipeline.py` scores."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
+import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jdrec.errors import ConfigError, DataError, MissingExtra, nearest
-from jdrec.serving.failures import InvalidRequest, Unavailable
-from jdrec.serving.features import FeatureSource
-from jdrec.serving.inference import TritonClient
+from jdrec.errors import ConfigError, DataError, ServingError, nearest
+from jdrec.serving.candidates import CandidateReader
+from jdrec.serving.failures import InvalidRequest
 from jdrec.serving.metrics import Metrics
-from jdrec.serving.rows import Row, RowReader
+from jdrec.serving.models import Models, ServedModel, parse_key
+from jdrec.serving.pipeline import Pipeline, Scored, joined, values
+from jdrec.serving.request_log import Entry, RequestLog
+from jdrec.serving.rows import Row, RowReader, parse_json
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    from fastapi import FastAPI
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from jdrec.config import ServingConfig
     from jdrec.features.spec import FeatureSet
-    from jdrec.preprocess.encoder import Encoder
+    from jdrec.serving.features import FeatureSource
+    from jdrec.serving.inference import TritonServerClient
 
 log = logging.getLogger(__name__)
 
-_DISCARDED_BYTES = 32 << 20  # so much of a body that is too large is still read, since many clients see no answer before they have sent all
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ANSWER_FIELDS = ("score", "features", "rank", "index", "candidate")
+
+
+@dataclass
+class Call:
+    """One call on its way.
+
+    Attributes:
+        parameters: of the query. note: what the access log says of it beside the usual.
+    """
+
+    request_id: str
+    parameters: dict[str, str]
+    received: float
+    note: dict[str, Any]
 
 
 class Service:
-    """What one call of /predict goes through.
+    """What calls go through.
 
     Args:
         feature_set: gives the request table's columns.
-        encoder: features to ids.
         source: request rows to features.
-        triton: ids to scores.
+        server: the Triton that the models' clients ask.
+        models: what is served.
         serving: limits.
+        request_log: keeps scored calls; None: nothing does.
     """
 
-    def __init__(self, feature_set: FeatureSet, encoder: Encoder, source: FeatureSource, triton: TritonClient, serving: ServingConfig):
-        if feature_set.request_key in ("score", "features"):
+    def __init__(
+        self,
+        feature_set: FeatureSet,
+        source: FeatureSource,
+        server: TritonServerClient,
+        models: Models,
+        serving: ServingConfig,
+        request_log: RequestLog | None = None,
+    ):
+        if feature_set.request_key in _ANSWER_FIELDS:
             raise ConfigError(
                 f"The answer has a field {feature_set.request_key!r} of its own.", where="features.request.key", hint="Rename the column."
             )
-        if serving.max_rows > serving.triton.max_batch_size:
+        most = serving.batching.max_rows
+        if most > serving.triton.max_batch_size:
             raise ConfigError(
-                f"{serving.max_rows} rows do not fit in one call of Triton: max_batch_size is {serving.triton.max_batch_size}.",
-                where="serving.max_rows",
+                f"{most} rows do not fit in one call of Triton: max_batch_size is {serving.triton.max_batch_size}.",
+                where="serving.batching.max_rows",
             )
-        self.feature_set, self.encoder, self.source, self.triton, self.serving = feature_set, encoder, source, triton, serving
-        self.metrics = Metrics()
+        self.feature_set, self.source, self.server, self.models, self.serving = feature_set, source, server, models, serving
+        self._key = feature_set.request_key
+        self._names = [feature.name for feature in feature_set.features]
         self._reader = RowReader(feature_set, serving.max_rows)
+        self._candidates = CandidateReader(feature_set, self._reader, serving.candidates)
+        self.metrics = Metrics(lambda: ((*model.key, model.drift) for model in models))
+        self.metrics.queued_rows.set_function(lambda: sum(model.batcher.queued_rows for model in models if model.batcher))
+        self.pipeline = Pipeline(source, serving, self.metrics)
+        models.prepare = self.pipeline.prepare
+        self.request_log = request_log
+        if request_log is not None:
+            request_log.on_drop(self.metrics.log_dropped.inc)
+        self._api_key = _api_key(serving.api_key_env)
+        self._may_administer = self._api_key is not None or serving.host in _LOOPBACK
 
     async def open(self) -> None:
-        await self.triton.open()
+        await self.server.open()
         await self.source.open()
+        await self.models.open()
 
     async def close(self) -> None:
-        await self.triton.close()
+        await self.server.close()
         await self.source.close()
 
-    async def predict(self, request: Request) -> Response:
-        """Answers one call; whatever goes wrong becomes a JSON error, and the service lives on."""
-        from starlette.requests import ClientDisconnect
+    # --- who may ask ---------------------------------------------------------------------------------------------------
 
-        start = time.perf_counter()
-        try:
-            response = await self._predict(request)
-        except InvalidRequest as error:
-            response = self._error(error.status, error.kind, error.message, error.details, close=error.status in (408, 413))
-        except Unavailable as error:
-            log.warning("%s", error)
-            response = self._error(503, error.kind, error.message, retry_after_s=error.retry_after_s)
-        except ClientDisconnect:
-            response = self._error(400, "disconnected", "The client closed the connection.")
-        except Exception:
-            log.exception("a call of /predict failed")
-            response = self._error(500, "internal", "The service has a bug; its log says more.")
-        self.metrics.requests.labels(str(response.status_code)).inc()
-        self.metrics.seconds.observe(time.perf_counter() - start)
-        return response
+    def require_key(self, given: bytes | None) -> None:
+        """Refuses a call without the key, where one is configured."""
+        if self._api_key is not None and not hmac.compare_digest(given or b"", self._api_key):
+            raise InvalidRequest("This call needs the API key: Authorization: Bearer KEY.", status=401, kind="unauthorized")
 
-    async def _predict(self, request: Request) -> Response:
-        stage = self.metrics.stage
-        wants_features = _flag(request, "features")
-        body = await self._body(request)
-        with stage("parse"):
-            rows = self._reader.read(body)
-        with stage("features"):
-            try:
-                batch = await self.source.compute(rows)
-            except DataError as error:
-                raise InvalidRequest(error.message, status=422, kind="invalid_row") from None
-        with stage("encode"):
-            ids = self.encoder.encode(batch)
-        with stage("infer"):
-            scores = await self.triton.scores(ids)
-        with stage("answer"):
-            answer = self._answer(rows, scores, batch if wants_features else None)
-            if self.serving.store_requests:
-                answer["stored"] = await self._store(rows)
-            self.metrics.rows.observe(len(rows))
-            return _json_response(answer)
+    def require_administrator(self, content_type: bytes | None) -> None:
+        """Refuses to change anything for who may only ask, and for a web page that a user happens to look at."""
+        if not self._may_administer:
+            message = "A service that others can reach takes this call only with an API key: set serving.api_key_env."
+            raise InvalidRequest(message, status=403, kind="forbidden")
+        if (content_type or b"").split(b";")[0].strip().lower() != b"application/json":
+            raise InvalidRequest("Send content-type: application/json.", status=415, kind="not_json")
 
-    async def _body(self, request: Request) -> bytes:
-        try:
-            return await asyncio.wait_for(self._read_body(request), self.serving.timeout_s)
-        except asyncio.TimeoutError:
-            raise InvalidRequest("The body did not arrive in time.", status=408, kind="slow_body") from None
+    # --- calls ---------------------------------------------------------------------------------------------------------
 
-    async def _read_body(self, request: Request) -> bytes:
-        limit = self.serving.max_body_bytes
-        body, size = bytearray(), int(request.headers.get("content-length", 0))
-        if size <= limit or "expect" not in request.headers:  # who waits for our "100 continue" need not send at all
-            size = 0
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= limit:
-                    body += chunk
-                elif size > limit + _DISCARDED_BYTES:
-                    break
-        if size > limit:
-            raise InvalidRequest(f"The body is larger than {limit} bytes.", status=413, kind="body_too_large")
-        return bytes(body)
-
-    def _answer(self, rows: list[Row], scores: Any, features: pa.RecordBatch | None) -> dict[str, Any]:
-        key = self.feature_set.request_key
+    async def predict(self, call: Call, body: bytes) -> dict[str, Any]:
+        """The scores of one row or a list of rows, in their order."""
+        model, wants_features = self._options(call)
+        begin = time.perf_counter()
+        rows = self._reader.read(body)
+        self.metrics.stages["parse"](time.perf_counter() - begin)
+        parts = await self._score(call, model, rows)
+        begin = time.perf_counter()
+        scores, stored = joined(parts)
+        key = self._key
         predictions: list[dict[str, Any]] = [{key: row[key], "score": score} for row, score in zip(rows, scores, strict=True)]
-        if features is not None:
-            columns = [_json_values(column) for column in features.columns]
-            for prediction, values in zip(predictions, zip(*columns, strict=True), strict=True):
-                prediction["features"] = dict(zip(features.schema.names, values, strict=True))
-        return {"model": self.triton.model, "version": str(self.triton.version), "predictions": predictions}
+        if wants_features:
+            for prediction, computed in zip(predictions, values(parts), strict=True):
+                prediction["features"] = dict(zip(self._names, computed, strict=True))
+        answer: dict[str, Any] = {"model": model.key[0], "version": str(model.key[1]), "predictions": predictions}
+        if stored is not None:
+            answer["stored"] = stored
+        self.metrics.stages["answer"](time.perf_counter() - begin)
+        return answer
 
-    async def _store(self, rows: list[Row]) -> bool:
+    async def candidates(self, call: Call, body: bytes) -> dict[str, Any]:
+        """The best of one context's candidates, best first; of equal scores the one that was given first."""
+        model, wants_features = self._options(call)
+        begin = time.perf_counter()
+        asked = self._candidates.read(body)
+        self.metrics.stages["parse"](time.perf_counter() - begin)
+        parts = await self._score(call, model, asked.rows)
+        begin = time.perf_counter()
+        scores, stored = joined(parts)
+        best = sorted(range(len(scores)), key=lambda place: -scores[place])[: asked.top]
+        computed = values(parts) if wants_features else []
+        ranked = []
+        for rank, place in enumerate(best, 1):
+            item = {"rank": rank, "index": place, "candidate": asked.given[place], self._key: asked.rows[place][self._key]}
+            item["score"] = scores[place]
+            if wants_features:
+                item["features"] = dict(zip(self._names, computed[place], strict=True))
+            ranked.append(item)
+        answer: dict[str, Any] = {"model": model.key[0], "version": str(model.key[1]), "scored": len(scores), "candidates": ranked}
+        if stored is not None:
+            answer["stored"] = stored
+        self.metrics.stages["answer"](time.perf_counter() - begin)
+        return answer
+
+    async def reload(self, call: Call, body: bytes) -> dict[str, Any]:
+        """Serves what the repository holds now; {"default": "MODEL/VERSION"} pins that version, {} the newest."""
+        content = parse_json(body) if body.strip() else {}
+        if not isinstance(content, dict) or content.keys() - {"default"}:
+            raise InvalidRequest('The body must be {} or {"default": "MODEL/VERSION"}.', status=400, kind="invalid_body")
+        pin = content.get("default")
         try:
-            await self.source.store(rows)
-            return True
-        except (Unavailable, DataError) as error:  # the score stands; what is lost is the history
-            log.warning("requests were scored but not stored: %s", error)
-            self.metrics.errors.labels("not_stored").inc()
-            return False
+            key = parse_key(pin) if pin is not None else None
+        except (ValueError, AttributeError, TypeError):
+            raise InvalidRequest('"default" must be "MODEL/VERSION".', status=400, kind="invalid_body") from None
+        return await self.models.reload(key)
 
-    def _error(
-        self,
-        status: int,
-        kind: str,
-        message: str,
-        details: list[dict[str, Any]] | None = None,
-        *,
-        retry_after_s: int | None = None,
-        close: bool = False,
-    ) -> Response:
-        self.metrics.errors.labels(kind).inc()
-        headers = {"connection": "close"} if close else {}  # what is left of the body is not read
-        if retry_after_s is not None:
-            headers["retry-after"] = str(retry_after_s)
-        return _error_response(status, kind, message, details, headers)
+    async def rollback(self, call: Call, body: bytes) -> dict[str, Any]:
+        """Serves the default before the last change."""
+        return await self.models.rollback()
 
-    async def health(self) -> Response:
+    async def health(self) -> dict[str, Any]:
         """Whether predictions can be made now, and if not, what is missing."""
-        triton, source = await asyncio.gather(self.triton.ready(), self.source.ready())
-        state = {
+        model = self.models.default
+        triton, source = await asyncio.gather(model.triton.ready(), self.source.ready())
+        return {
             "live": True,
             "ready": triton and source,
-            "triton": {"url": self.triton.url, "model": self.triton.model, "version": str(self.triton.version), "ready": triton},
+            "triton": {"url": self.server.url, "model": model.key[0], "version": str(model.key[1]), "ready": triton},
             "features": {"source": self.source.name, "ready": source},
         }
-        return _json_response(state, 200 if state["ready"] else 503)
+
+    # --- their parts ---------------------------------------------------------------------------------------------------
+
+    def _options(self, call: Call) -> tuple[ServedModel, bool]:
+        """The model, and whether features are wanted; another parameter is a mistake."""
+        given = call.parameters
+        for name in given:
+            if name not in ("features", "model", "version"):
+                hint = nearest(name, ["features", "model", "version"])
+                raise InvalidRequest(f"There is no parameter {name[:50]!r}. {hint}".strip(), status=400, kind="invalid_parameter")
+        text = given.get("features", "false").lower()
+        if text not in _BOOLEANS:
+            raise InvalidRequest(f"features must be true or false, not {text[:50]!r}.", status=400, kind="invalid_parameter")
+        return self.models.find(given.get("model"), given.get("version")), _BOOLEANS[text]
+
+    async def _score(self, call: Call, model: ServedModel, rows: list[Row]) -> list[Scored]:
+        try:
+            parts = await self.pipeline.score(model, rows)
+        except DataError as error:
+            raise InvalidRequest(error.message, status=422, kind="invalid_row") from None
+        self.metrics.rows.observe(len(rows))
+        call.note |= {"model": model.key[0], "version": model.key[1], "rows": len(rows), "batch_rows": parts[0].batch_rows}
+        call.note |= {f"{stage}_ms": round(1000 * sum(part.seconds[stage] for part in parts), 3) for stage in parts[0].seconds}
+        if self.request_log is not None:
+            self.request_log.add(Entry(call.request_id, int(1000 * call.received), *model.key, rows, parts))
+        return parts
 
 
-def create_app(service: Service) -> FastAPI:
-    """The HTTP application; it opens the service's connections when it starts and closes them when it stops.
-
-    Raises:
-        MissingExtra: the serving extra is not installed.
-    """
-    try:
-        from fastapi import FastAPI, Request
-        from starlette.exceptions import HTTPException
-        from starlette.responses import Response
-    except ImportError:
-        raise MissingExtra("FastAPI", "serving") from None
-    from jdrec.serving import openapi
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await service.open()
-        yield
-        await service.close()
-
-    app = FastAPI(title="jdrec prediction service", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.openapi_version = openapi.VERSION
-    openapi.add_docs(app)
-
-    async def predict(request: Request) -> Response:
-        return await service.predict(request)
-
-    async def health() -> Response:
-        return await service.health()
-
-    async def live() -> Response:
-        return _json_response({"live": True})
-
-    async def metrics() -> Response:
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    async def http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return _error_response(error.status_code, "http", str(error.detail), headers=dict(error.headers or {}))
-
-    # FastAPI reads annotations by name from the module, where these types are not imported.
-    predict.__annotations__ = {"request": Request}
-    operation = openapi.predict_operation(service.feature_set, service.serving)
-    app.add_api_route("/predict", predict, methods=["POST"], response_model=None, summary="Score requests", openapi_extra=operation)
-    for path, endpoint, summary in (
-        ("/health", health, "Whether predictions can be made"),
-        ("/health/live", live, "Whether the service runs"),
-        ("/metrics", metrics, "Metrics for Prometheus"),
-    ):
-        endpoint.__annotations__ = {}
-        app.add_api_route(path, endpoint, methods=["GET"], response_model=None, summary=summary)
-    app.add_exception_handler(HTTPException, http_error)
-    return app
-
-
-def _flag(request: Request, name: str) -> bool:
-    """The one query parameter, true or false; another one is a mistake."""
-    if unknown := [given for given in request.query_params if given != name]:
-        raise InvalidRequest(
-            f"there is no parameter {unknown[0][:50]!r}. {nearest(unknown[0], [name])}", status=400, kind="invalid_parameter"
-        )
-    text = request.query_params.get(name, "false").lower()
-    if text not in _BOOLEANS:
-        raise InvalidRequest(f"{name} must be true or false, not {text[:50]!r}.", status=400, kind="invalid_parameter")
-    return _BOOLEANS[text]
-
-
-def _json_values(column: pa.Array) -> list[Any]:
-    """Values as JSON has them; a time is epoch milliseconds, NaN becomes null."""
-    import pyarrow as pa
-
-    return column.cast(pa.int64()).to_pylist() if pa.types.is_timestamp(column.type) else column.to_pylist()
-
-
-def _json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    import orjson
-    from starlette.responses import Response
-
-    return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, headers, "application/json")
-
-
-def _error_response(
-    status: int, kind: str, message: str, details: list[dict[str, Any]] | None = None, headers: dict[str, str] | None = None
-) -> Response:
-    return _json_response({"error": {"kind": kind, "message": message, "details": details or []}}, status, headers)
+def _api_key(variable: str | None) -> bytes | None:
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ServingError(f"The environment variable {variable} is empty.", where="serving.api_key_env", hint="Put the API key there.")
+    return key.encode()

@@ -6,6 +6,7 @@ The wheel has the server and its Python backend, and keeps them in a layout that
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
 import os
 import re
@@ -27,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 
 from jdrec.errors import MissingExtra, ServingError
+from jdrec.serving.repository import versions_in
 
 log = logging.getLogger(__name__)
 
@@ -152,11 +154,15 @@ class TritonServer:
         port: its HTTP port; 0 picks a free one.
         log_file: what it says goes there.
         timeout_s: longest wait for the model to be ready.
+        threads: for matrix products of the Python backend; 0: as many as cores.
     """
 
-    def __init__(self, repository: Path, *, model: str, version: int, port: int = 0, log_file: Path, timeout_s: float = 60.0):
+    def __init__(
+        self, repository: Path, *, model: str, version: int, port: int = 0, log_file: Path, timeout_s: float = 60.0, threads: int = 0
+    ):
         self.repository, self.model, self.version = repository.resolve(), model, version
         self.port, self.log_file, self.timeout_s = port, log_file, timeout_s
+        self.threads = threads
         self.process: subprocess.Popen[bytes] | None = None
         self._work: tempfile.TemporaryDirectory[str] | None = None
         self._shared_memory = ""
@@ -211,6 +217,9 @@ class TritonServer:
             *("--backend-directory", f"{self._work.name}/backends"),
             *("--backend-config", f"python,shm-region-prefix-name={self._shared_memory}"),
             *("--http-address", "127.0.0.1", "--http-port", str(self.port)),
+            *("--model-control-mode", "explicit"),
+            *(f"--load-model={name}" for name in sorted({name for name, _ in versions_in(self.repository)} | {self.model})),
+            *("--exit-on-error", "false"),  # a version that does not load must not take the others with it
             *("--allow-grpc", "false", "--allow-metrics", "false"),
             *("--disable-auto-complete-config",),
             *("--exit-timeout-secs", "5"),
@@ -219,13 +228,16 @@ class TritonServer:
         with open(self.log_file, "wb") as output:
             self.process = subprocess.Popen(
                 command,
-                env={**environment, "TMPDIR": self._work.name},  # the backend unpacks there, and leaves it
+                env={**environment, **self._threads(), "TMPDIR": self._work.name},  # the backend unpacks there, and leaves it
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C of the terminal reaches only us, and we stop it in order
                 preexec_fn=_die_with_parent(),
             )
+
+    def _threads(self) -> dict[str, str]:
+        return {name: str(self.threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if self.threads}
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None
@@ -236,6 +248,10 @@ class TritonServer:
                 raise ServingError(f"Triton stopped while it started (exit code {self.process.returncode}).{self._log_tail()}")
             if _answers(address):
                 return
+            if reason := _failure(self.url, self.model, self.version):
+                raise ServingError(
+                    f"Triton can't load model {self.model!r} version {self.version}: {reason.splitlines()[0]}{self._log_tail()}"
+                )
             if time.monotonic() > deadline:
                 raise ServingError(
                     f"Triton's model {self.model!r} was not ready within {self.timeout_s:g} s.{self._log_tail()}",
@@ -281,6 +297,7 @@ class TritonServer:
     def _log_tail(self) -> str:
         with suppress(OSError):
             lines = self.log_file.read_text(errors="replace").splitlines()
+            lines = [line for line in lines if line[:1] not in ("|", "+")]  # tables of what it has loaded and how it is set
             problems = [line for line in lines if line[:1] == "E" or "rror" in line]
             shown = [line for line in lines[-_LOG_LINES:] if line not in problems[-_LOG_LINES:]]
             return "\n  " + "\n  ".join([*problems[-_LOG_LINES:], *shown]) + f"\n  (all of it: {self.log_file})"
@@ -334,6 +351,20 @@ def _answers(address: str) -> bool:
             return answer.status == 200
     except (OSError, urllib.error.URLError):
         return False
+
+
+def _failure(url: str, model: str, version: int) -> str | None:
+    """Why a running server could not load a version; None while it may yet."""
+    request = urllib.request.Request(f"http://{url}/v2/repository/index", b"{}", method="POST")
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2) as answer:
+            listed = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    for item in listed:
+        if item.get("name") == model and item.get("state") == "UNAVAILABLE" and item.get("version", str(version)) == str(version):
+            return item.get("reason") or "it does not say why"
+    return None
 
 
 def _die_with_parent() -> Callable[[], None] | None:

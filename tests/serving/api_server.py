@@ -30,6 +30,7 @@ class ApiServer:
     columns: int
     answer: Callable[[list[list[Any]]], tuple[int, bytes]]
     seen: list[Seen] = field(default_factory=list)
+    rows_a_put: int = 1
 
     def __enter__(self) -> ApiServer:
         outer = self
@@ -81,7 +82,7 @@ class ApiServer:
             return self.answer(rows)
         if path == f"/dbs/{self.database}/tables/{self.table}" and method == "PUT":
             rows = body.get("value") if isinstance(body, dict) else None
-            if not isinstance(rows, list) or len(rows) != 1 or len(rows[0]) != self.columns:
+            if not isinstance(rows, list) or not 1 <= len(rows) <= self.rows_a_put or len(rows[0]) != self.columns:
                 return refused("Invalid value in body, only support to put one row")
             return ok({})
         return refused("deployment not found" if "/deployments/" in path else "Invalid path")

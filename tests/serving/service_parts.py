@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jdrec.config import AccessLogConfig, ServingConfig
 from jdrec.dataset.tables import open_tables
 from jdrec.features.spec import FeatureSet
 from jdrec.online.session import RequestSession
-from jdrec.serving.run import _listen, _server, _url
+from jdrec.serving.access_log import AccessLog
+from jdrec.serving.app import App
+from jdrec.serving.features import FeatureSource
+from jdrec.serving.inference import TritonServerClient
+from jdrec.serving.models import Models
+from jdrec.serving.request_log import RequestLog
+from jdrec.serving.server import listen, server_of, url_of
 from jdrec.serving.service import Service
 from tests.serving.small_definitions import write_requests
 
@@ -32,17 +39,41 @@ class Answer:
 
 
 @contextmanager
-def running(service: Service) -> Iterator[str]:
+def running(service: Service, access_log: Path | None = None) -> Iterator[str]:
     """The URL of the service, which runs in a thread until the end of the block."""
-    listener = _listen("127.0.0.1", 0)
-    server = _server(service, 1.0)
+    listener = listen("127.0.0.1", 0)
+    app = App(service, AccessLog(service.serving.access_log, access_log or Path()))
+    opened = threading.Event()
+    app.when_open = opened.set
+    server = server_of(app, timeout_s=service.serving.timeout_s, max_connections=service.serving.max_connections)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield _url(listener)
+        while not opened.wait(0.02) and thread.is_alive():
+            pass
+        if app.failure is not None:
+            raise app.failure
+        yield url_of(listener)
     finally:
         server.should_exit = True
         thread.join()
+
+
+def service_on(
+    feature_set: FeatureSet,
+    source: FeatureSource,
+    triton_url: str,
+    repository: Path,
+    serving: ServingConfig,
+    request_log: RequestLog | None = None,
+) -> Service:
+    """A service of the models in a repository, version 1 of `serving.triton.model` first."""
+    triton = TritonServerClient(triton_url, timeout_s=serving.timeout_s)
+    models = Models(repository, feature_set, triton, (serving.triton.model, serving.triton.version))
+    return Service(feature_set, source, triton, models, serving, request_log)
+
+
+NO_LOG = AccessLogConfig(file=None)
 
 
 def call(url: str, body: Any = None, *, method: str | None = None, headers: dict[str, str] | None = None) -> Answer:

@@ -61,12 +61,12 @@ ANSWER = {
 PRINTED = f"""\
 {" ins ".center(100, "-")}
 ['u_p_t' 1459419080000 None 0.0192 '1,,NULL']
-{" predicted purchase intent of u_p_t ".center(100, "-")}
+{" score of u_p_t ".center(100, "-")}
 0.006222
 {" ins ".center(100, "-")}
 ['{"x" * 60}'
  '{"y" * 60}']
-{" predicted purchase intent of other ".center(100, "-")}
+{" score of other ".center(100, "-")}
 0.500000
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from jdrec.training.oneflow_adapter import OneFlowAdapter
 
 from jdrec import preprocess, training
 from jdrec.config import Config, ModelConfig, ServingConfig, SplitConfig, TrainerConfig
@@ -19,16 +20,14 @@ from jdrec.features.spec import FeatureSet
 from jdrec.online.session import RequestSession
 from jdrec.progress import Progress
 from jdrec.serving.features import EmbeddedSource
-from jdrec.serving.inference import TritonClient
 from jdrec.serving.repository import export
 from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer
 from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.data import RawSplit, Split, read_layout
-from jdrec.training.oneflow_adapter import OneFlowAdapter
-from tests.serving.service_parts import call, running
+from tests.serving.service_parts import NO_LOG, call, running, service_on
 from tests.serving.small_definitions import ROW, small_config, write_requests
-from tests.serving.small_models import configuration, encoder, export_run, run_folder
+from tests.serving.small_models import configuration, export_run, run_folder
 from tests.serving.test_golden_pbtxt import experiment
 
 pytestmark = [pytest.mark.triton, pytest.mark.oneflow]
@@ -112,9 +111,8 @@ def triton(trained) -> Iterator[TritonServer]:
 def service_of(trained: Trained, triton: TritonServer, **session) -> Service:
     tables = open_tables(trained.feature_set, trained.folder, trained.feature_set.timezone)
     source = EmbeddedSource(trained.feature_set, RequestSession(trained.feature_set, tables, **session))
-    encoder = preprocess.Encoder.load(trained.folder / "triton" / "embedding" / "1" / "encoder.json")
-    client = TritonClient(triton.url, model="embedding", version=1, timeout_s=5)
-    return Service(trained.feature_set, encoder, source, client, ServingConfig(store_requests=True))
+    serving = ServingConfig(store_requests=True, access_log=NO_LOG)
+    return service_on(trained.feature_set, source, triton.url, trained.folder / "triton", serving)
 
 
 def test_requests_in_order_of_arrival_get_the_trainers_scores(trained, triton):
@@ -155,10 +153,12 @@ def test_the_tutorials_request_is_answered_with_the_features_that_it_prints(shar
     export_run(folder, feature_set, configuration())
     tables = open_tables(feature_set, shared / "jd-recommendation", feature_set.timezone)
     source = EmbeddedSource(feature_set, RequestSession(feature_set, tables))
-    with TritonServer(folder / "triton", model="embedding", version=1, log_file=folder / "triton.log") as server:
-        client = TritonClient(server.url, model="embedding", version=1, timeout_s=5)
-        with running(Service(feature_set, encoder(feature_set), source, client, ServingConfig())) as url:
-            answer = call(f"{url}/predict?features=true", {**TUTORIAL_REQUEST, "eventTime": "2016-03-31 18:11:20"})
+    serving = ServingConfig(access_log=NO_LOG)
+    with (
+        TritonServer(folder / "triton", model="embedding", version=1, log_file=folder / "triton.log") as server,
+        running(service_on(feature_set, source, server.url, folder / "triton", serving)) as url,
+    ):
+        answer = call(f"{url}/predict?features=true", {**TUTORIAL_REQUEST, "eventTime": "2016-03-31 18:11:20"})
     (prediction,) = answer.json["predictions"]
     assert list(prediction["features"]) == [feature.name for feature in feature_set.features]
     assert list(prediction["features"].values()) == TUTORIAL_FEATURES

@@ -117,13 +117,23 @@ def test_readiness():
     assert with_source(server.endpoint, lambda source: source.ready()) is False
 
 
-def test_rows_are_stored_one_by_one():
+def test_rows_are_stored_one_by_one_where_a_server_takes_no_more():
+    async def store_twice(source: OpenMLDBSource) -> None:
+        await source.store(ROWS)
+        await source.store(ROWS)
+
     with apiserver(answers([])) as server:
-        with_source(server.endpoint, lambda source: source.store(ROWS))
-    assert [(seen.method, seen.path, seen.body) for seen in server.seen] == [
-        ("PUT", "/dbs/db/tables/requests", {"value": [SENT]}),
-        ("PUT", "/dbs/db/tables/requests", {"value": [SENT_NULLS]}),
-    ]
+        with_source(server.endpoint, store_twice)
+    one_by_one = [{"value": [SENT]}, {"value": [SENT_NULLS]}]
+    assert [seen.body for seen in server.seen] == [{"value": [SENT, SENT_NULLS]}, *one_by_one, *one_by_one]
+    assert {(seen.method, seen.path) for seen in server.seen} == {("PUT", "/dbs/db/tables/requests")}
+
+
+def test_rows_are_stored_in_one_call_where_a_server_takes_several():
+    with apiserver(answers([])) as server:
+        server.rows_a_put = 100
+        with_source(server.endpoint, lambda source: source.insert("requests", ROWS))
+    assert [seen.body for seen in server.seen] == [{"value": [SENT, SENT_NULLS]}]
 
 
 def test_nobody_there():

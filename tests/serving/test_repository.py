@@ -39,6 +39,7 @@ def test_a_python_model(tmp_path):
         "3/encoder.json",
         "3/features.json",
         "3/data_info.json",
+        "3/statistics.json",
     }
     assert {"3/code/jdrec/__init__.py", "3/code/jdrec/training/scoring.py"} <= files(model)
     assert version_folder(run, config) == model / "3"

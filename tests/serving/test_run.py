@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from jdrec.errors import ServingError
-from jdrec.serving.run import _listen, demo, serve
+from jdrec.serving.run import demo, serve
+from jdrec.serving.server import listen
 from jdrec.serving.triton import TritonServer
 from tests.conftest import REPO
 from tests.serving.api_server import ApiServer, ok
@@ -169,7 +170,7 @@ def test_a_triton_of_ones_own_is_used_and_left_alone(run, api):
 
 
 def test_a_port_in_use_is_told_before_anything_starts(run, api):
-    with _listen("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServingError, match=rf"can't listen on 127\.0\.0\.1:{port}: .*serving\.port=0"):
             serve(serving_configuration(api.endpoint, port=port), run, FEATURES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,19 +19,18 @@ from jdrec.errors import ConfigError
 from jdrec.online.session import RequestSession
 from jdrec.serving.failures import Unavailable
 from jdrec.serving.features import EmbeddedSource, FeatureSource, OpenMLDBSource
-from jdrec.serving.inference import TritonClient
 from jdrec.serving.rows import RowReader
 from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer, free_port
 from jdrec.training.scoring import Scorer
-from tests.serving.service_parts import Answer, call, running, session_of
+from tests.serving.service_parts import NO_LOG, Answer, call, running, service_on, session_of
 from tests.serving.small_definitions import COLUMNS, ROW, every_type
 from tests.serving.small_models import configuration, encoder, export_run, run_folder
 
 pytestmark = pytest.mark.triton
 
 FEATURES = every_type()
-LIMITS = ServingConfig(max_rows=50, max_body_bytes=20_000, timeout_s=2.0)
+LIMITS = ServingConfig(max_rows=50, max_body_bytes=20_000, timeout_s=2.0, access_log=NO_LOG)
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +53,25 @@ def session(tmp_path_factory) -> RequestSession:
     return session_of(FEATURES, stored, tmp_path_factory.mktemp("tables"))
 
 
-def service_of(triton_url: str, session: RequestSession, source: FeatureSource | None = None, **limits) -> Service:
-    serving = msgspec.structs.replace(LIMITS, **limits)
-    client = TritonClient(triton_url, model="embedding", version=1, timeout_s=serving.timeout_s)
-    return Service(FEATURES, encoder(FEATURES), source or EmbeddedSource(FEATURES, session), client, serving)
+ServiceOf = Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
-def url(triton, session) -> Iterator[str]:
-    with running(service_of(triton.url, session)) as address:
+def service_of(run, session) -> ServiceOf:
+    """A service of the run's model, with other limits or parts."""
+
+    def make(
+        triton_url: str, session: RequestSession = session, source: FeatureSource | None = None, repository: Path | None = None, **limits
+    ) -> Service:
+        serving = msgspec.structs.replace(LIMITS, **limits)
+        return service_on(FEATURES, source or EmbeddedSource(FEATURES, session), triton_url, repository or run / "triton", serving)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def url(triton, service_of) -> Iterator[str]:
+    with running(service_of(triton.url)) as address:
         yield address
 
 
@@ -114,7 +123,7 @@ def seen(answer: Answer) -> list[int]:
     return [prediction["features"]["f_seen"] for prediction in answer.json["predictions"]]
 
 
-def test_stored_requests_are_seen_by_later_ones(triton, tmp_path):
+def test_stored_requests_are_seen_by_later_ones(triton, tmp_path, service_of):
     session = session_of(FEATURES, [ROW], tmp_path)
     with running(service_of(triton.url, session, store_requests=True)) as address:
         first = call(f"{address}/predict?features=true", [{**ROW, "id": "a"}, {**ROW, "id": "b"}])
@@ -123,14 +132,14 @@ def test_stored_requests_are_seen_by_later_ones(triton, tmp_path):
         assert seen(call(f"{address}/predict?features=true", ROW)) == [4]
 
 
-def test_requests_are_not_stored_unless_asked(triton, tmp_path):
+def test_requests_are_not_stored_unless_asked(triton, tmp_path, service_of):
     session = session_of(FEATURES, [ROW], tmp_path)
     with running(service_of(triton.url, session)) as address:
         assert "stored" not in call(f"{address}/predict", ROW).json
         assert seen(call(f"{address}/predict?features=true", ROW)) == [2]
 
 
-def test_a_request_that_cannot_be_stored_is_still_scored(triton, session):
+def test_a_request_that_cannot_be_stored_is_still_scored(triton, session, service_of):
     class Full(EmbeddedSource):
         async def store(self, rows):
             raise Unavailable("no room", kind="features_error")
@@ -247,9 +256,9 @@ def test_no_body_is_the_services_fault(url, body):
 # --- faults ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_dead_triton_is_503_until_it_is_back(run, session):
+def test_a_dead_triton_is_503_until_it_is_back(run, service_of):
     server = TritonServer(run / "triton", model="embedding", version=1, log_file=run / "second.log")
-    with server, running(service_of(server.url, session)) as address:
+    with server, running(service_of(server.url)) as address:
         before = call(f"{address}/predict", ROW).json
         assert call(f"{address}/health").json["ready"] is True
         server.process.send_signal(signal.SIGKILL)
@@ -265,16 +274,16 @@ def test_a_dead_triton_is_503_until_it_is_back(run, session):
         assert call(f"{address}/health").status == 200
 
 
-def test_a_triton_without_the_model_is_503(triton, session):
-    service = service_of(triton.url, session)
-    service.triton.model = "other"
-    with running(service) as address:
+def test_a_triton_without_the_model_is_503(triton, service_of, tmp_path):
+    other = configuration(model="other")
+    export_run(run_folder(tmp_path, FEATURES, numeric=2), FEATURES, other)
+    with running(service_of(triton.url, repository=tmp_path / "triton", triton=other.serving.triton)) as address:
         answer = call(f"{address}/predict", ROW)
         assert (answer.status, error_of(answer)["kind"]) == (503, "triton_error")
         assert "unknown model" in error_of(answer)["message"]
 
 
-def test_a_triton_that_never_answers_is_503(triton, session):
+def test_a_triton_that_never_answers_is_503(triton, session, service_of):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -283,7 +292,7 @@ def test_a_triton_that_never_answers_is_503(triton, session):
     assert (answer.status, error_of(answer)["kind"]) == (503, "triton_unreachable")
 
 
-def test_an_apiserver_that_is_not_there_is_503(triton, session):
+def test_an_apiserver_that_is_not_there_is_503(triton, session, service_of):
     source = OpenMLDBSource(FEATURES, endpoint=f"http://127.0.0.1:{free_port()}", deployment="demo", timeout_s=1)
     with running(service_of(triton.url, session, source)) as address:
         answer = call(f"{address}/predict", ROW)
@@ -291,7 +300,7 @@ def test_an_apiserver_that_is_not_there_is_503(triton, session):
         assert call(f"{address}/health").json["features"] == {"source": "openmldb", "ready": False}
 
 
-def test_a_bug_is_500_and_the_service_lives_on(triton, session, caplog, monkeypatch):
+def test_a_bug_is_500_and_the_service_lives_on(triton, session, caplog, monkeypatch, service_of):
     with running(service_of(triton.url, session)) as address:
         monkeypatch.setattr(session, "compute", lambda rows: 1 / 0)
         answer = call(f"{address}/predict", ROW)
@@ -305,7 +314,7 @@ def test_a_bug_is_500_and_the_service_lives_on(triton, session, caplog, monkeypa
 # --- around it -------------------------------------------------------------------------------------------------------------
 
 
-def test_metrics(triton, session):
+def test_metrics(triton, session, service_of):
     with running(service_of(triton.url, session)) as address:
         call(f"{address}/predict", [row(1), row(2)])
         call(f"{address}/predict", b"{")
@@ -313,12 +322,12 @@ def test_metrics(triton, session):
         lines = answer.body.decode().splitlines()
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert {
-        'jdrec_requests_total{status="200"} 1.0',
-        'jdrec_requests_total{status="400"} 1.0',
+        'jdrec_requests_total{path="/predict",status="200"} 1.0',
+        'jdrec_requests_total{path="/predict",status="400"} 1.0',
         'jdrec_errors_total{kind="invalid_json"} 1.0',
         "jdrec_rows_sum 2.0",
-        "jdrec_request_seconds_count 2.0",
-        'jdrec_stage_seconds_count{stage="parse"} 2.0',
+        'jdrec_request_seconds_count{path="/predict"} 2.0',
+        'jdrec_stage_seconds_count{stage="parse"} 1.0',
         'jdrec_stage_seconds_count{stage="infer"} 1.0',
     } <= set(lines)
 
@@ -343,8 +352,7 @@ def test_the_openapi_document_describes_the_request_table(url):
     assert one["properties"]["user"]["nullable"] is True
 
 
-def test_limits_that_contradict_triton_are_a_configuration_error(session):
+def test_limits_that_contradict_triton_are_a_configuration_error(session, tmp_path):
     serving = ServingConfig(max_rows=20, triton=TritonConfig(max_batch_size=10))
-    client = TritonClient("127.0.0.1:1", model="embedding", version=1, timeout_s=1)
     with pytest.raises(ConfigError, match="max_batch_size is 10"):
-        Service(FEATURES, encoder(FEATURES), EmbeddedSource(FEATURES, session), client, serving)
+        service_on(FEATURES, EmbeddedSource(FEATURES, session), "127.0.0.1:1", tmp_path, serving)
