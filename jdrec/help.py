@@ -31,6 +31,7 @@ Tasks (task=NAME; a stage runs those before it and reuses what is up to date)
   score       score a table and rank it: best products a user, users a product
   runs        a table of earlier runs; diff runs=[A,B] what two do not share
   cache       what results the cache holds; cache.prune=true removes
+  init        a starter configuration for a folder: init.folder=DIR
   doctor      what is installed and runs here, and how to get the rest
   demo        serve, ask for one prediction, stop
 

@@ -127,6 +127,12 @@ def _doctor(run: Run) -> None:
     doctor.show(run.config, run.feature_set)
 
 
+def _init(run: Run) -> None:
+    from jdrec.starter.run import init
+
+    init(run.config.init)
+
+
 def _cache(run: Run) -> None:
     from jdrec.tracking import cached
 
@@ -148,4 +154,5 @@ VERBS = {
     "diff": Verb(None, _diff),
     "cache": Verb(None, _cache),
     "doctor": Verb(None, _doctor),
+    "init": Verb(None, _init),
 }

@@ -7,7 +7,9 @@ holds one section, named as in the YAML; `whole.py` puts them together.
 from jdrec.config.base import Names, PositiveInt, Section, names
 from jdrec.config.dataset import AdGeneratorConfig, DatasetConfig, GeneratorConfig, JdGeneratorConfig, TableConfig
 from jdrec.config.engine import CompareConfig, EngineConfig, EngineName
+from jdrec.config.evaluate import EvaluateConfig
 from jdrec.config.features import Exclude, FeatureConfig, FeaturesConfig, JoinConfig, LabelConfig, QueryConfig, RequestConfig, WindowConfig
+from jdrec.config.init import InitConfig
 from jdrec.config.load import defaults, load
 from jdrec.config.model import ModelConfig
 from jdrec.config.online import FeatureServerConfig, OnlineConfig, TtlConfig
@@ -44,11 +46,13 @@ __all__ = [
     "EarlyStopConfig",
     "EngineConfig",
     "EngineName",
+    "EvaluateConfig",
     "Exclude",
     "FeatureConfig",
     "FeatureServerConfig",
     "FeaturesConfig",
     "GeneratorConfig",
+    "InitConfig",
     "JdGeneratorConfig",
     "JoinConfig",
     "LabelConfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -12,6 +12,9 @@ from jdrec.features.types import SqlType
 
 class TableConfig(Section, frozen=True, kw_only=True):
     path: Annotated[str, Meta(description="Parquet or CSV: a file, a folder or a glob, relative to dataset.root.")]
+    format: Annotated[
+        Literal["parquet", "csv"] | None, Meta(description="What the files are; needed only for a folder that this machine does not see.")
+    ] = None
     time: Annotated[str | None, Meta(description="The column that orders the rows: a timestamp, or a bigint of milliseconds.")] = None
     columns: Annotated[dict[str, SqlType], Meta(description="Column name to OpenMLDB type, in the table's order.")]
 

@@ -9,7 +9,9 @@ from msgspec import Meta, field
 from jdrec.config.base import Names, Section
 from jdrec.config.dataset import DatasetConfig
 from jdrec.config.engine import CompareConfig, EngineConfig
+from jdrec.config.evaluate import EvaluateConfig
 from jdrec.config.features import FeaturesConfig
+from jdrec.config.init import InitConfig
 from jdrec.config.model import ModelConfig
 from jdrec.config.online import OnlineConfig
 from jdrec.config.openmldb import DeployConfig, OpenMLDBConfig
@@ -44,6 +46,7 @@ Task = Literal[
     "diff",
     "cache",
     "doctor",
+    "init",
 ]
 
 
@@ -69,9 +72,11 @@ class Config(Section, frozen=True, kw_only=True):
     preprocess: PreprocessConfig = PreprocessConfig()
     model: ModelConfig = ModelConfig()
     trainer: TrainerConfig = TrainerConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     online: OnlineConfig = field(default_factory=OnlineConfig)
     serving: ServingConfig = ServingConfig()
     verify: VerifyConfig = VerifyConfig()
     score: ScoreConfig = ScoreConfig()
     cache: CacheConfig = CacheConfig()
     leaderboard: LeaderboardConfig = LeaderboardConfig()
+    init: InitConfig = InitConfig()
