@@ -13,7 +13,7 @@ FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
 def find_files(table: Table, root: Path) -> list[Path]:
     """The table's files in the order of its rows: sorted by name.
 
-    A folder stands for all Parquet or CSV files below it; names that begin with a dot or an underscore are a writer's own.
+    A folder stands for all Parquet or CSV files below it, or those of the table's format; names that begin with a dot or an underscore are a writer's own.
 
     Raises:
         DataError: there is none, or they are of both formats.
@@ -21,7 +21,8 @@ def find_files(table: Table, root: Path) -> list[Path]:
     where = f"dataset.tables.{table.name}.path"
     path = root / table.path
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.suffix.lower() in FORMATS and not _hidden(file.relative_to(path))]
+        wanted = set(FORMATS.values()) if table.format is None else {table.format}
+        files = [file for file in path.rglob("*") if format_of(file) in wanted and not _hidden(file.relative_to(path))]
     elif path.is_file():
         files = [path]
     elif any(character in table.path for character in "*?["):
@@ -33,7 +34,10 @@ def find_files(table: Table, root: Path) -> list[Path]:
         raise DataError(f"table {table.name!r}: no Parquet or CSV file matches {path}.", where=where)
     formats = {format_of(file) for file in files}
     if len(formats) > 1:
-        raise DataError(f"table {table.name!r}: {path} has both Parquet and CSV files.", where=where, hint="Name one kind with a glob.")
+        hint = f"Say which with dataset.tables.{table.name}.format, or name one kind with a glob."
+        raise DataError(f"table {table.name!r}: {path} has both Parquet and CSV files.", where=where, hint=hint)
+    if table.format is not None and formats != {table.format}:
+        raise DataError(f"table {table.name!r}: {files[0]} is no .{table.format}.", where=where)
     if None in formats:
         raise DataError(f"table {table.name!r}: {files[0]} is neither .parquet nor .csv.", where=where)
     return files

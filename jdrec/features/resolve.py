@@ -133,7 +133,7 @@ class _Resolver:
             if table.time is not None:
                 with self.collect():
                     check_time(name, table.columns, table.time, f"{where}.time")
-            self.tables[name] = Table(name, dict(table.columns), table.path, table.time)
+            self.tables[name] = Table(name, dict(table.columns), table.path, table.time, format=table.format)
 
     def table(self, name: str, where: str) -> Table:
         if name not in self.tables:

@@ -41,6 +41,7 @@ class Table:
     path: str  # file, folder or glob, absolute or relative to the data set's root
     time: str | None = None  # the column that orders its rows (timestamp or bigint milliseconds)
     derived: dict[str, Derived] = field(default_factory=dict)
+    format: Literal["parquet", "csv"] | None = None  # of its files; None: as their names say
 
     @cached_property
     def types(self) -> dict[str, SqlType]:

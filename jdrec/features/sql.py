@@ -49,7 +49,7 @@ def render(feature_set: FeatureSet, config: Config, run_dir: str | os.PathLike[s
     indexes = needed_indexes(feature_set) if openmldb.indexes else {}
     values = {
         "database": feature_set.database,
-        "tables": [_TableView(table, root, indexes.get(table.name, ())) for table in feature_set.tables.values()],
+        "tables": [_TableView(table, root, config.dataset.root, indexes.get(table.name, ())) for table in feature_set.tables.values()],
         "output": openmldb.output if openmldb.output is not None else os.path.join(os.path.abspath(run_dir), "openmldb_features"),
         "deployment": deployment_name(openmldb),
         "options": deploy_options(openmldb),
@@ -294,6 +294,7 @@ class _WindowView:
 class _TableView:
     table: Table
     root: str
+    local_root: str
     indexes: tuple[Index, ...]
 
     @property
@@ -313,7 +314,12 @@ class _TableView:
 
     @property
     def format(self) -> str:
-        return "csv" if self.table.path.rstrip("*").lower().endswith(".csv") else "parquet"
+        """As it is said, by the path, or by the files of a folder that this machine sees."""
+        if self.table.format is not None:
+            return self.table.format
+        folder = Path(self.local_root, self.table.path)
+        names = [self.table.path.rstrip("*"), *(file.name for file in (folder.rglob("*") if folder.is_dir() else ()))]
+        return "csv" if any(name.lower().endswith(".csv") and not name.startswith((".", "_")) for name in names) else "parquet"
 
 
 def _bound(bound: Bound) -> str:

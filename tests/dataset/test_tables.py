@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ def test_rows_come_in_the_order_of_the_files_names(tmp_path: Path) -> None:
         ("missing", "dataset.tables.events.path: table 'events': there is no ROOT/missing. Is dataset.root right?"),
         ("t/*.csv", "dataset.tables.events.path: table 'events': no Parquet or CSV file matches ROOT/t/*.csv."),
         ("empty", "dataset.tables.events.path: table 'events': no Parquet or CSV file matches ROOT/empty."),
-        ("both", "dataset.tables.events.path: table 'events': ROOT/both has both Parquet and CSV files. Name one kind with a glob."),
+        (
+            "both",
+            "dataset.tables.events.path: table 'events': ROOT/both has both Parquet and CSV files. Say which with dataset.tables.events.format, or name one kind with a glob.",
+        ),
         ("notes.txt", "dataset.tables.events.path: table 'events': ROOT/notes.txt is neither .parquet nor .csv."),
     ],
 )
@@ -73,6 +77,15 @@ def test_no_usable_files(path: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x\n")
     (tmp_path / "empty").mkdir()
     assert error_of(table(path, x=T.BIGINT), tmp_path) == message
+
+
+def test_the_format_that_is_said_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "t" / "a.parquet", x=pa.array([1], pa.int32()))
+    (tmp_path / "t" / "a.csv").write_text("x\n2\n")
+    declared = table("t", x=T.INT)
+    assert [read(TableFiles(replace(declared, format=format_), tmp_path, "UTC"), "x") for format_ in ("parquet", "csv")] == [[1], [2]]
+    message = "dataset.tables.events.path: table 'events': ROOT/t/a.parquet is no .csv."
+    assert error_of(replace(table("t/a.parquet", x=T.INT), format="csv"), tmp_path) == message
 
 
 def test_no_rows_is_no_error(tmp_path: Path) -> None:

@@ -115,6 +115,19 @@ def test_paths_and_formats() -> None:
     ]
 
 
+def test_the_format_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "item" / "day=1").mkdir(parents=True)
+    formats = []
+    for name, settings in (("part.parquet", {}), ("part.csv", {}), ("part.csv", {"dataset.tables.item.format": "parquet"})):
+        (tmp_path / "item" / "day=1" / name).touch()
+        text = sql_of(config(**{"dataset.root": str(tmp_path)}, **settings), "load_online_data.sql")
+        (tmp_path / "item" / "day=1" / name).unlink()
+        formats.append(text.splitlines()[-1].partition("format=")[2].partition(",")[0])
+    assert formats == ["'parquet'", "'csv'", "'parquet'"]
+    said = sql_of(config(**{"dataset.root": "nowhere", "dataset.tables.item.format": "csv"}), "load_offline_data.sql")
+    assert said.splitlines()[-1].endswith("INTO TABLE item options(format='csv', header=true, mode='overwrite');")
+
+
 def test_reserved_words_are_quoted() -> None:
     settings = config(
         **{
