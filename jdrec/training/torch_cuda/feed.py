@@ -1,55 +1,81 @@
-"""Batches on their way to the GPU: threads gather the next ones into pinned memory while the current one is being trained on."""
+"""Batches on their way to the GPU: threads gather the next ones into pinned memory while the current ones are being trained on."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
+import numpy as np
 
-from jdrec.training.torch_cuda.inputs import Inputs
+from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
+
+if TYPE_CHECKING:
+    from jdrec.training.adapter import Stream
+    from jdrec.training.data import Split
 
 
 class Feed:
-    """Filled blocks, one batch after the other.
+    """Filled packs, one after the other.
 
     Args:
-        fill: (block, batch number): fills a block; called in threads.
-        make: makes a block in pinned memory.
+        fill: (inputs, batch number): fills one batch of a pack; called in threads.
+        shape: of a batch.
         first: number of the first batch.
-        threads: how many blocks are filled at a time.
+        threads: how many packs are filled at a time.
+        device: where packs lie, "pinned" or "cpu".
     """
 
-    def __init__(self, fill: Callable[[Inputs, int], None], make: Callable[[], Inputs], first: int, threads: int):
+    def __init__(self, fill: Callable[[Inputs, int], None], shape: Shape, first: int, threads: int, device: str = "pinned"):
         self._fill, self._next = fill, first
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="feed")
-        self._ready: deque[Future[Inputs]] = deque()
-        for _ in range(2 * threads):
-            self._start(make(), None)
+        self._ready: deque[Future[Pack]] = deque()
+        for _ in range(threads + 2):
+            self._start(Pack(shape, shape.pack, device), None)
 
-    def take(self) -> Inputs:
-        """The next block. `give_back` it, or it is gone."""
+    def take(self) -> Pack:
+        """The next pack. `give_back` it, or it is gone."""
         return self._ready.popleft().result()
 
-    def give_back(self, block: Inputs, free: Any) -> None:
-        """Lets a block be filled with a later batch, once the event `free` has happened."""
-        self._start(block, free)
+    def give_back(self, pack: Pack, free: Any) -> None:
+        """Lets a pack be filled with later batches, once the event `free` has happened; None: it has."""
+        self._start(pack, free)
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _start(self, block: Inputs, free: Any) -> None:
-        self._ready.append(self._pool.submit(self._work, block, free, self._next))
-        self._next += 1
+    def _start(self, pack: Pack, free: Any) -> None:
+        self._ready.append(self._pool.submit(self._work, pack, free, self._next))
+        self._next += len(pack.batches)
 
-    def _work(self, block: Inputs, free: Any, k: int) -> Inputs:
+    def _work(self, pack: Pack, free: Any, first: int) -> Pack:
         if free is not None:
             free.synchronize()
-        self._fill(block, k)
-        return block
+        for k, inputs in enumerate(pack.batches, first):
+            self._fill(inputs, k)
+        return pack
+
+
+def filler(stream: Stream, rank: int, processes: int) -> Callable[[Inputs, int], None]:
+    """What fills a batch from a stream of samples in memory: this process's share of them, the rank-th of `processes` equal ones."""
+
+    def fill(inputs: Inputs, k: int) -> None:
+        count = inputs.shape.batch
+        copy_samples(stream.split, stream.index(k)[rank * count : (rank + 1) * count], inputs)
+
+    return fill
+
+
+def copy_samples(split: Split, index: np.ndarray, inputs: Inputs) -> None:
+    """Copies the samples at `index`, several times as fast as indexing does where there are only ids."""
+    if inputs.scale is not None or inputs.weights is not None:
+        inputs.fill(split.batch(index))
+        return
+    gather_rows(split.rows, index, inputs.rows.numpy())
+    gather_values(split.labels, index, inputs.labels.numpy())
 
 
 @numba.njit(nogil=True, cache=True)

@@ -1,63 +1,88 @@
-"""A batch as one block of memory: it goes to the GPU in one copy, and a CUDA graph finds each part where it was."""
+"""Batches as one block of memory: they go to the GPU in one copy, and a CUDA graph finds each part where it was."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 
 if TYPE_CHECKING:
     from jdrec.training.data import Batch
 
 _ALIGN = 256  # bytes
+_PACK = 16_384  # samples: smaller batches travel together
+
+
+class Shape(NamedTuple):
+    """What batches are made of: `scaled`, whether they have scale; `weighted`, whether they have weights."""
+
+    batch: int
+    fields: int
+    scaled: bool = False
+    weighted: bool = False
+
+    @property
+    def pack(self) -> int:
+        """How many batches are copied at a time."""
+        return max(1, min(16, _PACK // self.batch))
 
 
 class Inputs:
-    """Row numbers, values, labels and weights of a batch, and the step's learning rate, as views of one block.
+    """Row numbers, values, labels and weights of one batch, as views of a block.
 
     rows: int32 [batch, fields]. scale: float32 [batch, fields] or None. labels: float32 [batch]. weights: float32 [batch] or None.
-    learning_rate: float32 [1].
+    """
+
+    def __init__(self, shape: Shape, block: Any):
+        views, start = {}, 0
+        for name, count in _parts(shape).items():
+            views[name] = block[start : start + 4 * count].view(torch.int32 if name == "rows" else torch.float32)
+            start += _aligned(4 * count)
+        self.shape = shape
+        self.rows: Any = views["rows"].view(shape.batch, shape.fields)
+        self.scale: Any = views["scale"].view(shape.batch, shape.fields) if shape.scaled else None
+        self.labels: Any = views["labels"]
+        self.weights: Any = views["weights"] if shape.weighted else None
+
+    def fill(self, batch: Batch) -> None:
+        """Copies a batch; for blocks in host memory.
+
+        Raises:
+            ValueError: it is not of the shape that the block was made for.
+        """
+        given = Shape(len(batch.rows), batch.rows.shape[1], batch.scale is not None, batch.weights is not None)
+        if given != self.shape:
+            raise ValueError(f"a batch of {given}, made for {self.shape}")
+        self.rows.numpy()[:] = batch.rows
+        self.labels.numpy()[:] = batch.labels
+        if batch.scale is not None:
+            self.scale.numpy()[:] = batch.scale
+        if batch.weights is not None:
+            self.weights.numpy()[:] = batch.weights
+
+
+class Pack:
+    """Several batches in one block.
 
     Args:
-        batch, fields: sizes.
-        scaled: whether there is `scale`.
-        weighted: whether there is `weights`.
+        shape: of each.
+        count: how many.
         device: where; "pinned" for host memory that a GPU copies from by itself.
     """
 
-    def __init__(self, batch: int, fields: int, scaled: bool, weighted: bool, device: Any):
-        self.batch, self.fields = batch, fields
-        cells = batch * fields
-        parts = {"rows": cells, "scale": cells if scaled else 0, "labels": batch, "weights": batch if weighted else 0, "learning_rate": 1}
-        sizes = [-(-4 * count // _ALIGN) * _ALIGN for count in parts.values()]
+    def __init__(self, shape: Shape, count: int, device: Any):
+        size = sum(_aligned(4 * part) for part in _parts(shape).values())
         pinned = device == "pinned"
-        self.block = torch.zeros(sum(sizes), dtype=torch.uint8, device="cpu" if pinned else device, pin_memory=pinned)
-        views, start = {}, 0
-        for (name, count), size in zip(parts.items(), sizes, strict=True):
-            views[name] = self.block[start : start + 4 * count].view(torch.int32 if name == "rows" else torch.float32)
-            start += size
-        self.rows: Any = views["rows"].view(batch, fields)
-        self.scale: Any = views["scale"].view(batch, fields) if scaled else None
-        self.labels: Any = views["labels"]
-        self.weights: Any = views["weights"] if weighted else None
-        self.learning_rate: Any = views["learning_rate"]
+        self.block = torch.zeros(count * size, dtype=torch.uint8, device="cpu" if pinned else device, pin_memory=pinned)
+        self.batches = [Inputs(shape, self.block[i * size : (i + 1) * size]) for i in range(count)]
 
-    def fill(self, batch: Batch, learning_rate: float) -> None:
-        """Copies a batch of the same size; for blocks in host memory.
 
-        Raises:
-            ValueError: its shape, or what it consists of, is not what the block was made for.
-        """
-        if batch.rows.shape != (self.batch, self.fields):
-            raise ValueError(f"a batch of shape {batch.rows.shape}, made for {(self.batch, self.fields)}")
-        weights = getattr(batch, "weights", None)
-        if (batch.scale is None) != (self.scale is None) or (weights is None) != (self.weights is None):
-            raise ValueError("batches with and without scale or weights cannot take turns")
-        self.rows.numpy()[:] = batch.rows
-        self.labels.numpy()[:] = batch.labels
-        if self.scale is not None:
-            self.scale.numpy()[:] = batch.scale
-        if self.weights is not None:
-            self.weights.numpy()[:] = weights
-        self.learning_rate.numpy()[0] = np.float32(learning_rate)
+def _parts(shape: Shape) -> dict[str, int]:
+    """Numbers of 4 bytes."""
+    cells = shape.batch * shape.fields
+    scale, weights = cells if shape.scaled else 0, shape.batch if shape.weighted else 0
+    return {"rows": cells, "scale": scale, "labels": shape.batch, "weights": weights}
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN) * _ALIGN

@@ -108,6 +108,13 @@ class Network:
         low = None if self.low is None else self.low[part]
         self._run(elementwise.adam_)(self.weight[part], self.first[part], self.second[part], low, self.gradient[part], rates)
 
+    def logits(self, x: Any) -> Any:
+        """The output float32 [n] for inputs float32 [n, width], without dropout, in float32."""
+        *layers, (matrix, bias) = self.parameters(self.weight)
+        for weights, biases in layers:
+            x = torch.relu(torch.addmm(biases, x, weights.T))
+        return torch.addmm(bias, x, matrix.T)[:, 0]
+
     def parameters(self, flat: Any) -> Iterator[tuple[Any, Any]]:
         """Matrix [out, in] and bias [out] of each layer, views of `flat`, which is `weight`, `first` or `second`."""
         for matrix, count in zip(self._matrices(flat), self._inputs, strict=True):

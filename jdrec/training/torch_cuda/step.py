@@ -5,6 +5,7 @@ Every buffer is made once, so that the step can be a CUDA graph.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,8 +17,6 @@ from jdrec.training.torch_cuda.elementwise import compiled
 from jdrec.training.torch_cuda.inputs import Inputs
 from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.network import Network
-
-LOSSES = 4096  # of the last steps, kept on the device
 
 
 class Forward(NamedTuple):
@@ -58,14 +57,16 @@ class DeepFMStep:
         dtype: of the network's arithmetic, float32 or bfloat16.
         device: where.
         seed: of dropout. Processes use different ones.
+        losses: how many of the last steps' losses are kept on the device.
     """
 
-    def __init__(self, spec: ModelSpec, rows: Rows, batch: int, dtype: torch.dtype, device: torch.device, seed: int):
+    def __init__(self, spec: ModelSpec, rows: Rows, batch: int, dtype: torch.dtype, device: torch.device, seed: int, losses: int = 4096):
         self.layout, self.rows, self.device = RowLayout(spec.embedding_dim), rows, device
         fields = len(spec.fields)
         self.network = Network(fields * spec.embedding_dim, tuple(spec.dnn), spec.dropout, batch, dtype, device)
         self.step = torch.zeros(1, dtype=torch.int64, device=device)
-        self.losses = torch.zeros(LOSSES, device=device)
+        self.learning_rate = torch.zeros(1, device=device)
+        self.losses = torch.zeros(losses, device=device)
         self._seed, self._share = seed, 1 / (batch * rows.processes)
         self._seeds = torch.zeros(len(spec.dnn), dtype=torch.int32, device=device)
         self._rates = torch.zeros(2, device=device)
@@ -76,7 +77,7 @@ class DeepFMStep:
     def __call__(self, inputs: Inputs) -> None:
         """Trains on one batch; `losses` gets its loss."""
         network, run = self.network, compiled if self.device.type == "cuda" else _as_it_is
-        run(elementwise.begin_step_)(self.step, self._rates, self._seeds, inputs.learning_rate, self._seed)
+        run(elementwise.begin_step_)(self.step, self._rates, self._seeds, self.learning_rate, self._seed)
         self.rows.read(inputs, self._forward)
         network.forward(self._seeds)
         run(elementwise.head_)(
@@ -97,11 +98,24 @@ class DeepFMStep:
         low = [] if network.low is None else [network.low]
         return [self.step, self.losses, network.weight, network.first, network.second, *low]
 
+    def logits(self, embedded: Any) -> Any:
+        """Logits float32 [n] without dropout, in float32.
+
+        Args:
+            embedded: float32 [n, fields, dim + 1], vectors and linear weights, scaled.
+        """
+        vectors = embedded[:, :, :-1]
+        logit = embedded[:, :, -1].sum(1) + self.network.logits(vectors.reshape(len(vectors), -1))
+        if self._forward.pairwise:
+            sums = vectors.sum(1)
+            logit += 0.5 * ((sums * sums).sum(1) - (vectors * vectors).sum((1, 2)))
+        return logit
+
     def dense(self, name: str) -> dict[str, np.ndarray]:
         """The network's "weight", "first" or "second" moments, by the names that `jdrec.models.deepfm` gives its parameters."""
         return {key: view.cpu().numpy().copy() for key, view in self._named(name).items()}
 
-    def load_dense(self, name: str, values: dict[str, np.ndarray]) -> None:
+    def load_dense(self, name: str, values: Mapping[str, np.ndarray]) -> None:
         """The inverse of `dense`."""
         for key, view in self._named(name).items():
             view.copy_(torch.from_numpy(np.asarray(values[key], np.float32)))
@@ -112,7 +126,7 @@ class DeepFMStep:
         return {key: tuple(view.shape) for key, view in self._named("weight").items()}
 
     def _named(self, name: str) -> dict[str, Any]:
-        views = {}
+        views: dict[str, Any] = {}
         for i, (matrix, bias) in enumerate(self.network.parameters(getattr(self.network, name))):
             views |= {f"dnn.{3 * i}.weight": matrix, f"dnn.{3 * i}.bias": bias}
         return views

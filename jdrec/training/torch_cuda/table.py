@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from jdrec.training.optimizers import BETA1, BETA2
 from jdrec.training.torch_cuda import reference
 from jdrec.training.torch_cuda.layout import RowLayout
-
-_PIECE = 1 << 20  # rows that are copied at a time, to need little memory besides the table
 
 
 def operations(device: torch.device) -> Any:
@@ -76,20 +73,7 @@ class Table:
         linear = layout.linear + ["weight", "first", "second"].index(name)
         return [self.state[:, start : start + layout.dim], self.state[:, linear]]
 
-    def save(self, name: str) -> np.ndarray:
-        """One part as float32 [rows, dim + 1] in host memory."""
-        vectors, linear = self.part(name)
-        result = np.empty((len(self), self.layout.dim + 1), np.float32)
-        for start in range(0, len(self), _PIECE):
-            piece = slice(start, start + _PIECE)
-            result[piece] = torch.cat([vectors[piece], linear[piece, None]], 1).cpu().numpy()
-        return result
-
-    def load(self, name: str, values: np.ndarray) -> None:
-        """The inverse of `save`."""
-        vectors, linear = self.part(name)
-        for start in range(0, len(self), _PIECE):
-            piece = slice(start, start + _PIECE)
-            there = torch.from_numpy(np.ascontiguousarray(values[piece], np.float32)).to(self.device)
-            vectors[piece] = there[:, :-1]
-            linear[piece] = there[:, -1]
+    def clear(self, name: str) -> None:
+        """Sets a part to zeros."""
+        for view in self.part(name):
+            view.zero_()

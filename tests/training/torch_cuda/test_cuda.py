@@ -8,20 +8,22 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from tests.training.torch_cuda.conftest import BATCH, random_batches
-from tests.training.torch_cuda.test_step import make, start
 
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING
+from jdrec.training.data import Batch
 from jdrec.training.torch_cuda.graph import DeviceQueue
-from jdrec.training.torch_cuda.inputs import Inputs
+from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
+from tests.training.torch_cuda.conftest import BATCH, SIZES, random_batches
+from tests.training.torch_cuda.test_step import make, start
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
+SHAPE = Shape(BATCH, len(SIZES), scaled=True)
 
 
 def on_gpu(spec: ModelSpec, dtype: Any = torch.float32, seed: int = 0) -> tuple[DeepFMStep, Table]:
@@ -31,6 +33,14 @@ def on_gpu(spec: ModelSpec, dtype: Any = torch.float32, seed: int = 0) -> tuple[
     table.load("weight", weights[EMBEDDING])
     step.load_dense("weight", weights)
     return step, table
+
+
+def there(batch: Batch) -> Inputs:
+    """The batch on the GPU."""
+    host, pack = Pack(SHAPE, 1, CPU), Pack(SHAPE, 1, GPU)
+    host.batches[0].fill(batch)
+    pack.block.copy_(host.block)
+    return pack.batches[0]
 
 
 @pytest.mark.parametrize("graphs", [False, True])
@@ -43,23 +53,25 @@ def test_steps_in_fp32_are_those_of_the_cpu(spec: ModelSpec, name: str, dropout:
     step, table = on_gpu(spec, seed=9)
     batches = random_batches(8)
     for batch in batches:
-        inputs.fill(batch, 1e-2)
+        inputs.fill(batch)
+        expected.learning_rate.fill_(1e-2)
         expected(inputs)
-    make_inputs = lambda device: Inputs(BATCH, len(spec.fields), True, False, device)  # noqa: E731
+    step.learning_rate.fill_(1e-2)
     if graphs:
-        queue = DeviceQueue(step, make_inputs, [table.state, *step.state()], GPU)
-        for batch in batches:
-            block = make_inputs("pinned")
-            block.fill(batch, 1e-2)
-            queue.push(block).synchronize()
+        queue = DeviceQueue(step, SHAPE, [table.state[:1], *step.state()], GPU)
+        pack = Pack(SHAPE, SHAPE.pack, "pinned")
+        for place in (0, 5):  # packs of 5 and 3 batches
+            part = batches[place : place + 5]
+            for block, batch in zip(pack.batches, part, strict=False):
+                block.fill(batch)
+            freed = queue.load(pack, len(part))
+            for _ in part:
+                queue.step()
+            freed.synchronize()
         torch.cuda.synchronize()
     else:
         for batch in batches:
-            block = make_inputs(CPU)
-            block.fill(batch, 1e-2)
-            there = make_inputs(GPU)
-            there.block.copy_(block.block)
-            step(there)
+            step(there(batch))
     assert int(step.step) == 8
     np.testing.assert_allclose(step.losses[:8].cpu(), expected.losses[:8], rtol=2e-5)
     np.testing.assert_allclose(table.save("weight"), expected_table.save("weight"), atol=1e-4)
@@ -69,13 +81,9 @@ def test_steps_in_fp32_are_those_of_the_cpu(spec: ModelSpec, name: str, dropout:
 
 def test_bf16_learns_as_fp32_does(spec: ModelSpec) -> None:
     (exact, _), (rough, _) = on_gpu(spec), on_gpu(spec, torch.bfloat16)
-    make_inputs = lambda device: Inputs(BATCH, len(spec.fields), True, False, device)  # noqa: E731
     for step in (exact, rough):
+        step.learning_rate.fill_(5e-3)
         for batch in random_batches(40):
-            block = make_inputs(CPU)
-            block.fill(batch, 5e-3)
-            there = make_inputs(GPU)
-            there.block.copy_(block.block)
-            step(there)
+            step(there(batch))
     assert exact.losses[:3].mean() > 1.3 * exact.losses[37:40].mean()
     assert torch.allclose(exact.losses[:40], rough.losses[:40], rtol=0.05, atol=0.01)

@@ -9,18 +9,18 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from tests.training.torch_cuda.conftest import BATCH, random_batches
 
 from jdrec.models import ModelSpec, build
 from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.models.namespace import namespace
 from jdrec.training.data import Batch
 from jdrec.training.torch_cuda.elementwise import activate_, adam_, begin_step_, kept
-from jdrec.training.torch_cuda.inputs import Inputs
+from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
+from tests.training.torch_cuda.conftest import BATCH, random_batches
 
 CPU = torch.device("cpu")
 
@@ -75,7 +75,7 @@ def make(spec: ModelSpec, batch: int = BATCH, dtype: Any = torch.float32, seed: 
     weights = start(spec, step)
     table.load("weight", weights[EMBEDDING])
     step.load_dense("weight", weights)
-    return step, table, Inputs(batch, len(spec.fields), True, False, CPU)
+    return step, table, Pack(Shape(batch, len(spec.fields), True), 1, CPU).batches[0]
 
 
 def start(spec: ModelSpec, step: DeepFMStep) -> dict[str, np.ndarray]:
@@ -91,7 +91,8 @@ def test_steps_are_those_of_autograd_and_adam(spec: ModelSpec, name: str) -> Non
     plain = Plain(spec, start(spec, step))
     for k, batch in enumerate(random_batches(6)):
         rate = 1e-2 / (k + 1)
-        inputs.fill(batch, rate)
+        inputs.fill(batch)
+        step.learning_rate.fill_(rate)
         step(inputs)
         assert float(step.losses[k]) == pytest.approx(plain.step(batch, rate), rel=1e-5)
     assert np.allclose(table.save("weight"), plain.table, atol=2e-5)
@@ -109,7 +110,8 @@ def test_gradients_with_dropout_are_those_of_autograd_with_the_same_masks(spec: 
     for batch in random_batches(3):
         begin_step_(count, rates, seeds, torch.tensor([1e-2]), 3)
         masks += [kept(BATCH, units, seed, 0.3, CPU).float() / 0.7 for units, seed in zip(spec.dnn, seeds, strict=True)]
-        inputs.fill(batch, 1e-2)
+        inputs.fill(batch)
+        step.learning_rate.fill_(1e-2)
         step(inputs)
         assert float(step.losses[int(count) - 1]) == pytest.approx(plain.step(batch, 1e-2), rel=1e-5)
     assert np.allclose(table.save("weight"), plain.table, atol=2e-5)
@@ -119,10 +121,11 @@ def test_gradients_with_dropout_are_those_of_autograd_with_the_same_masks(spec: 
 
 def test_weights_of_samples_weigh_their_loss(spec: ModelSpec) -> None:
     step, table, _ = make(spec)
-    inputs = Inputs(BATCH, len(spec.fields), True, True, CPU)
+    inputs = Pack(Shape(BATCH, len(spec.fields), True, True), 1, CPU).batches[0]
     plain = Plain(spec, start(spec, step))
     batch = replace(random_batches(1)[0], weights=np.linspace(0, 2, BATCH, dtype=np.float32))
-    inputs.fill(batch, 1e-3)
+    inputs.fill(batch)
+    step.learning_rate.fill_(1e-3)
     step(inputs)
     assert float(step.losses[0]) == pytest.approx(plain.step(batch, 1e-3), rel=1e-5)
     assert np.allclose(table.save("weight"), plain.table, atol=1e-6)
@@ -131,9 +134,10 @@ def test_weights_of_samples_weigh_their_loss(spec: ModelSpec) -> None:
 def test_bf16_stays_close_to_fp32(spec: ModelSpec) -> None:
     (exact, _, inputs), (rough, _, _) = make(spec), make(spec, dtype=torch.bfloat16)
     for batch in random_batches(40):
-        inputs.fill(batch, 5e-3)
-        exact(inputs)
-        rough(inputs)
+        inputs.fill(batch)
+        for step in (exact, rough):
+            step.learning_rate.fill_(5e-3)
+            step(inputs)
     assert exact.losses[:3].mean() > 1.3 * exact.losses[37:40].mean()  # it learns
     assert torch.allclose(exact.losses[:40], rough.losses[:40], rtol=0.05, atol=0.01)
 
