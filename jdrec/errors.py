@@ -85,6 +85,18 @@ class ServingError(JdrecError):
     """A server cannot be started, reached or understood."""
 
 
+class OnlineError(JdrecError):
+    """The online store cannot be opened, or cannot take a row.
+
+    Args:
+        kind: "disk" (full, or failing), "memory" (full), "damage" (what was stored cannot be read) or "mismatch" (stored for other tables).
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None, kind: str = "disk"):
+        super().__init__(message, where=where, hint=hint)
+        self.kind = kind
+
+
 class MissingExtra(JdrecError):
     """An optional component is not installed."""
 

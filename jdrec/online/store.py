@@ -1,8 +1,10 @@
-"""A store that takes rows as they come: each key's rows lie together, sorted by time, in a slab with room to grow."""
+"""One plan's store at request time: rows as they come, and what a request asks of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,46 @@ from jdrec.engines.embedded.program import StoreProgram
 from jdrec.engines.embedded.rows import TableRows, as_row
 from jdrec.engines.embedded.stores import Encoded, Rows, Store, check_times
 from jdrec.engines.embedded.vector import Vector, concatenate
+from jdrec.features import expression as ast
+from jdrec.features.spec import FeatureSet
 from jdrec.features.types import SqlType
 from jdrec.online.dictionary import GrowingDictionary
+from jdrec.online.scalar import Cells, compiled
+from jdrec.online.slabs import Slabs, storage
+from jdrec.online.ttl import TimeToLive
 
 T = SqlType
-_FIRST_ROOM = 4
+_KEY_BYTES = 130  # about what a dictionary entry, a short string and a number take
+_FORMATS = {T.FLOAT: "f4x", T.DOUBLE: "d"}
+
+
+class Dictionaries:
+    """The dictionaries of a session: one for each name of a column, whichever stores have it, and one for each expression."""
+
+    def __init__(self, stores: Sequence[plan.Store]):
+        names = [self._name(store, number) for store in stores for number in range(len(store.columns))]
+        ordered = [store.is_ordered(number) for store in stores for number in range(len(store.columns))]
+        self._ordered = {name for name, is_ordered in zip(names, ordered, strict=True) if is_ordered}
+        self._known: dict[Any, GrowingDictionary] = {}
+
+    def of(self, store: plan.Store, column: int) -> GrowingDictionary | None:
+        """The dictionary of a store's column, None if it holds no strings."""
+        if store.columns[column].type is not T.STRING:
+            return None
+        name = self._name(store, column)
+        if name not in self._known:
+            self._known[name] = GrowingDictionary(name in self._ordered)
+            self._known[name].add("")  # NULL counts as it
+        return self._known[name]
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(dictionary.memory_bytes for dictionary in self._known.values())
+
+    @staticmethod
+    def _name(store: plan.Store, column: int) -> Any:
+        node = store.columns[column].node
+        return node.name if isinstance(node, ast.Column) else node
 
 
 class OnlineStore:
@@ -26,210 +63,270 @@ class OnlineStore:
 
     Args:
         store: the plan.
-        request_table, request_time: where its request rows come from.
+        dictionaries: what its strings are encoded by.
         tables: what it holds at first: the columns of each of its tables.
+        ttls: by table, how long its rows are kept.
     """
 
-    def __init__(self, store: plan.Store, request_table: str, request_time: str, tables: Mapping[str, Mapping[str, Vector]]):
+    def __init__(
+        self,
+        store: plan.Store,
+        feature_set: FeatureSet,
+        dictionaries: Dictionaries,
+        tables: Mapping[str, Mapping[str, Vector]],
+        ttls: Mapping[str, TimeToLive],
+    ):
         self.plan = store
-        self._request_time = request_time
+        self._request_table, self._request_time = feature_set.request_table, feature_set.request_time
+        self._types = {name: table.types for name, table in feature_set.tables.items()}
         # Its tables, and whether their rows are requests'; where times are equal, rows of a later one are newer.
-        self._roles = [(name, False) for name in reversed(store.tables)] + ([(request_table, True)] if store.has_requests else [])
+        self.roles = [(name, False) for name in reversed(store.tables)] + ([(self._request_table, True)] if store.has_requests else [])
+        self.dictionaries = [dictionaries.of(store, number) for number in range(len(store.columns))]
+        self.ordered = [dictionary for dictionary in self.dictionaries if dictionary is not None and dictionary.ranks is not None]
         self._numbers: dict[Any, int] = {}
-        self._program: StoreProgram | None = None
-        self._planned = 0  # longest group that the program has memory for
-        self._load([self._as_members(is_request, tables[name]) for name, is_request in self._roles])
+        self.group: Callable[[Any, int], int] = self._numbers.get  # the number of a key
+        self._ttls = [ttls[name] for name, _ in self.roles]
+        self.expires_by_age = any(ttl.by_age for ttl in self._ttls)
+        self.slabs = self._load([self._as_members(is_request, name, tables[name]) for name, is_request in self.roles])
 
-    # --- rows in -------------------------------------------------------------------------------------------------------
+    # --- rows in -----------------------------------------------------------------------------------------------------------
 
-    def insert(self, table: str, columns: Mapping[str, Vector], rows: int) -> None:
-        """Adds rows of a table, in order of arrival; of rows with equal times the last one is the newest."""
-        for rank, (name, is_request) in enumerate(self._roles):
-            if name == table:
-                self._insert(rank, *self._as_members(is_request, columns), rows)
-
-    def check(self, table: str, columns: Mapping[str, Vector]) -> None:
+    def check(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Refuses rows whose time cannot order them.
 
         Raises:
             DataError: a time before 1970.
         """
-        if (table, False) in self._roles:
-            check_times(columns[self.plan.time], f"{table}.{self.plan.time}")
+        if table in self.plan.tables:
+            times = [time for time in columns[self.plan.time] if time is not None and time < 0]
+            check_times(Vector.of_values(times, T.TIMESTAMP), f"{table}.{self.plan.time}")
 
-    def _insert(self, rank: int, keys: list[Vector], time: Vector, members: Mapping[str, Vector], rows: int) -> None:
-        values = [
-            self._encode(number, evaluate(column.node, TableRows(members)).spread(rows)) for number, column in enumerate(self.plan.columns)
-        ]
-        names = key_names(keys, rows)
-        valid = time.is_valid
-        for row in range(rows):
-            if valid[row]:
-                place = self._make_place(names[row], int(time.data[row]), rank)
-                for column, value in zip(self._columns, values, strict=True):
-                    column.values[place] = value.values[row]
-                    if column.valid is not None:
-                        column.valid[place] = 1 if value.valid is None else value.valid[row]
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], rows: int, now_ms: int) -> None:
+        """Adds rows of a table, in order of arrival; of rows with equal times the last one is the newest.
 
-    # --- windows out ---------------------------------------------------------------------------------------------------
+        Args:
+            columns: storage values of all its columns.
+        """
+        for role, (name, is_request) in enumerate(self.roles):
+            if name == table:
+                self._insert(role, is_request, columns, rows, now_ms)
 
-    def program(self) -> StoreProgram:
-        """Evaluates over the rows as they are now."""
-        if self._program is None or self._longest > self._planned:
-            self._planned = max(2 * self._longest, 64)
-            store = Store(self.plan, self._times, self._begins, self._ends, self._columns, self._dictionaries, self._planned)
-            ranks: list[np.ndarray | None] = [None if dictionary is None else dictionary.ranks for dictionary in self._dictionaries]
-            self._program = StoreProgram(store, ranks)
-        return self._program
+    def _insert(self, role: int, is_request: bool, columns: Mapping[str, Sequence[Any]], rows: int, now_ms: int) -> None:
+        times = columns[self._request_time if is_request else self.plan.time]
+        keys = [columns[name] for name in (self.plan.request_keys if is_request else self.plan.keys)]
+        names: Iterable[Any] = keys[0] if len(keys) == 1 else zip(*keys, strict=True)
+        numbers, add = self._numbers, self.slabs.add_group
+        groups = []
+        for name, time in zip(names, times, strict=True):
+            group = numbers.get(name) if time is not None else -1
+            if group is None:
+                group = numbers[name] = add()
+            groups.append(group)
+        cells = self._cells(self.roles[role][0], is_request, columns, rows)
+        moments = np.array([0 if time is None else time for time in times] if -1 in groups else times, np.int64)
+        self.slabs.insert(np.array(groups, np.int32), moments, role, cells)
+        if not self._ttls[role].forever:
+            for group in set(groups):
+                if group >= 0:
+                    self.slabs.expire(group, group + 1, now_ms)
 
-    def look_up(self, request: Mapping[str, Vector], time: np.ndarray) -> Rows:
-        """Requests as its windows see them; new strings get codes until `forget`."""
-        names = key_names([request[name] for name in self.plan.request_keys], len(time))
-        group = np.array([self._numbers.get(name, -1) for name in names], np.int32)
-        current = TableRows(as_row(request, self.plan.row))
-        columns = [self._encode(number, evaluate(column.node, current)) for number, column in enumerate(self.plan.columns)]
-        return Rows(group, time, None, columns)
+    def _cells(self, table: str, is_request: bool, columns: Mapping[str, Sequence[Any]], rows: int) -> list[Encoded]:
+        """The plan's columns of rows."""
+        types = self._types[table]
+        row = {column.name: column for column in self.plan.row} if is_request else {}
+        vectors: dict[str, Vector] | None = None
+        result = []
+        for number, column in enumerate(self.plan.columns):
+            node, dictionary, values = column.node, self.dictionaries[number], None
+            if isinstance(node, ast.Column):
+                name = row[node.name].source if node.name in row else node.name
+                if name is not None and types[name] is column.type:
+                    values = columns[name]
+            if values is not None:
+                if dictionary is not None:
+                    result.append(Encoded(T.STRING, dictionary.encode(values), None))
+                else:
+                    result.append(_encoded(values, column.type))
+                continue
+            if vectors is None:
+                named = {name: Vector.of_values(list(values), types[name]) for name, values in columns.items()}
+                vectors = dict(as_row(named, self.plan.row)) if is_request else named
+            vector = evaluate(node, TableRows(vectors)).spread(rows)
+            if dictionary is not None:
+                result.append(Encoded(T.STRING, dictionary.encode(vector.plain().data.to_pylist()), None))
+            else:
+                data: np.ndarray = np.ascontiguousarray(vector.data, storage(column.type))
+                result.append(Encoded(column.type, data, None if vector.valid is None else np.ascontiguousarray(vector.valid, np.uint8)))
+        return result
 
-    def sizes(self) -> list[int]:
-        """How many strings each dictionary has; for `forget`."""
-        return [0 if dictionary is None else len(dictionary) for dictionary in self._dictionaries]
+    def expire(self, now_ms: int) -> int:
+        """Drops all expired rows, and the keys that have none left; returns how many rows there were."""
+        if not self.slabs.expires:
+            return 0
+        dropped = self.slabs.expire(0, self.slabs.groups, now_ms)
+        if dropped:
+            begins, ends = self.slabs.begins, self.slabs.ends
+            empty = [(name, group) for name, group in self._numbers.items() if begins[group] == ends[group]]
+            for name, _ in empty:
+                del self._numbers[name]
+            self.slabs.release_groups([group for _, group in empty])
+        return dropped
 
-    def forget(self, sizes: list[int]) -> None:
-        """Forgets the strings that came since."""
-        for dictionary, size in zip(self._dictionaries, sizes, strict=True):
-            if dictionary is not None and len(dictionary) > size:
-                dictionary.forget(size)
+    @property
+    def keys(self) -> int:
+        return len(self._numbers)
 
-    # --- memory --------------------------------------------------------------------------------------------------------
+    @property
+    def memory_bytes(self) -> int:
+        """Of its arrays, and about that of its keys; dictionaries of strings are shared and not counted."""
+        return self.slabs.memory_bytes + sys.getsizeof(self._numbers) + (_KEY_BYTES - 40) * len(self._numbers)
 
-    def _as_members(self, is_request: bool, columns: Mapping[str, Vector]) -> tuple[list[Vector], Vector, Mapping[str, Vector]]:
+    # --- memory ------------------------------------------------------------------------------------------------------------
+
+    def _as_members(self, is_request: bool, table: str, columns: Mapping[str, Vector]) -> tuple[list[Vector], Vector, Mapping[str, Vector]]:
         """Keys, time and columns of a table's rows as rows of the store."""
         if is_request:
             time = columns[self._request_time]
+            check_times(time, f"{table}.{self._request_time}")
             return [columns[name] for name in self.plan.request_keys], time, as_row(columns, self.plan.row)
+        check_times(columns[self.plan.time], f"{table}.{self.plan.time}")
         return [columns[name] for name in self.plan.keys], columns[self.plan.time], columns
 
-    def _load(self, members: Sequence[tuple[list[Vector], Vector, Mapping[str, Vector]]]) -> None:
+    def _load(self, members: Sequence[tuple[list[Vector], Vector, Mapping[str, Vector]]]) -> Slabs:
         """Fills the store: one slab a key, in order of time."""
+        if not members:  # a window of the current row alone
+            none = [Encoded(column.type, np.zeros(0, storage(column.type)), None) for column in self.plan.columns]
+            return Slabs(np.zeros(0, np.int64), None, np.zeros(0, np.int64), none, [])
         sizes = [len(time) for _, time, _ in members]
         total = sum(sizes)
-        keys = [concatenate([member[0][number] for member in members]) for number in range(len(self.plan.keys))] if members else []
-        groups = Groups(keys, total) if members else None
-        count = groups.count if groups is not None else 0
-        group = groups.numbers if groups is not None else np.zeros(0, np.int32)
-        times = np.concatenate([time.data.astype(np.int64) for _, time, _ in members] or [np.zeros(0, np.int64)])
-        timed = np.concatenate([time.is_valid for _, time, _ in members] or [np.zeros(0, bool)])
-        for (name, is_request), (_, time, _) in zip(self._roles, members, strict=True):
-            check_times(time, f"{name}.{self._request_time if is_request else self.plan.time}")
+        keys = [concatenate([member[0][number] for member in members]) for number in range(len(self.plan.keys))]
+        groups = Groups(keys, total)
+        group, count = groups.numbers, groups.count
+        times = np.concatenate([time.data.astype(np.int64) for _, time, _ in members])
+        timed = np.concatenate([time.is_valid for _, time, _ in members])
         order = np.lexsort((times, group))
         order = order[timed[order]]
-        rank = np.repeat(np.arange(len(members), dtype=np.uint8), sizes) if members else np.zeros(0, np.uint8)
         lengths = np.bincount(group[order], minlength=count).astype(np.int64)
-        self._groups = count
-        self._ends = np.cumsum(lengths)
-        self._begins = self._ends - lengths
-        self._room = lengths.copy()
-        self._times = np.ascontiguousarray(times[order])
-        self._ranks = rank[order]
-        self._used = len(order)
-        self._free: dict[int, list[int]] = {}
-        self._longest = int(lengths.max(initial=0))
-        self._number_groups(keys, group, count)
-        self._dictionaries: list[GrowingDictionary | None] = []
-        self._columns: list[Encoded] = []
+        roles = None
+        if len(members) > 1:
+            roles = np.repeat(np.arange(len(members), dtype=np.uint8), sizes)[order]
+        columns = []
         for number, column in enumerate(self.plan.columns):
             parts = [evaluate(column.node, TableRows(columns)).spread(size) for (_, _, columns), size in zip(members, sizes, strict=True)]
-            whole = concatenate(parts) if parts else Vector.of_values([], column.type)
-            self._columns.append(self._first_values(number, column.type, whole, order))
+            columns.append(self._first_values(number, column.type, parts, order))
+        self._number_groups(keys, group, lengths)
+        return Slabs(times[order], roles, lengths, columns, self._ttls)
 
-    def _number_groups(self, keys: list[Vector], group: np.ndarray, count: int) -> None:
-        row = np.full(count, -1, np.int64)
+    def _number_groups(self, keys: list[Vector], group: np.ndarray, lengths: np.ndarray) -> None:
+        row = np.full(len(lengths), -1, np.int64)
         row[group] = np.arange(len(group))
         present = np.flatnonzero(row >= 0)  # a number is kept for NULL even where no key is
         names = key_names([key.take(row[present]) for key in keys], len(present))
         self._numbers = dict(zip(names, present.tolist(), strict=True))
+        self.group = self._numbers.get
 
-    def _first_values(self, number: int, type_: SqlType, whole: Vector, order: np.ndarray) -> Encoded:
-        if type_ is not T.STRING:
-            self._dictionaries.append(None)
-            valid = np.ones(len(order), np.uint8) if whole.valid is None else whole.valid[order]
-            return Encoded(type_, whole.data[order], valid)
-        values, codes = whole.encoded()
-        # '' comes along from the start: NULL counts as it, and requests have it in columns of a union that they do not fill.
-        dictionary = GrowingDictionary(values.to_pylist(), self.plan.is_ordered(number))
-        dictionary.add("")
-        self._dictionaries.append(dictionary)
-        return Encoded(type_, codes[order], None)
+    def _first_values(self, number: int, type_: SqlType, parts: list[Vector], order: np.ndarray) -> Encoded:
+        dictionary = self.dictionaries[number]
+        if dictionary is not None:
+            codes = [dictionary.encode_column(part) for part in parts]
+            return Encoded(type_, np.concatenate(codes)[order], None)
+        whole = concatenate(parts)
+        valid = np.ones(len(order), np.uint8) if whole.valid is None else whole.valid[order].astype(np.uint8)
+        return Encoded(type_, np.ascontiguousarray(whole.data[order], storage(type_)), valid)
 
-    def _encode(self, number: int, vector: Vector) -> Encoded:
-        dictionary = self._dictionaries[number]
-        if dictionary is None:
-            return Encoded(self.plan.columns[number].type, np.ascontiguousarray(vector.data), vector.valid, vector.constant)
-        ranks = dictionary.ranks
-        codes = dictionary.encode(vector.plain().data.to_pylist())
-        if dictionary.ranks is not ranks:
-            self._program = None
-        return Encoded(T.STRING, codes, None, vector.constant)
 
-    def _make_place(self, name: Any, time: int, rank: int) -> int:
-        """Makes room for a row of a key and returns its position."""
-        group = self._numbers.get(name)
-        if group is None:
-            group = self._numbers[name] = self._new_group()
-        begin, end = int(self._begins[group]), int(self._ends[group])
-        if end - begin == self._room[group]:
-            begin, end = self._move(group, begin, end)
-        place = begin + int(np.searchsorted(self._times[begin:end], time, "right"))
-        while place > begin and self._times[place - 1] == time and self._ranks[place - 1] > rank:
-            place -= 1
-        if place < end:
-            for array in self._arrays():
-                array[place + 1 : end + 1] = array[place:end].copy()
-        self._times[place], self._ranks[place] = time, rank
-        self._ends[group] = end + 1
-        self._longest = max(self._longest, end + 1 - begin)
-        return place
+class RequestProgram:
+    """A store's windows for one request at a time, whose values lie in a buffer that is filled anew for each.
 
-    def _new_group(self) -> int:
-        if self._groups == len(self._begins):
-            self._begins, self._ends, self._room = (_doubled(array) for array in (self._begins, self._ends, self._room))
-            self._program = None
-        group = self._groups
-        self._begins[group] = self._ends[group] = self._room[group] = 0
-        self._groups += 1
-        return group
+    Args:
+        cells: which cells of a request hold what.
+        time: the cell of its time.
+        buffer: int64, where the request's words are: from `first` on group, time and the columns of its own row.
+        out: int64 [width], for the aggregates' results.
 
-    def _move(self, group: int, begin: int, end: int) -> tuple[int, int]:
-        """Moves a group into a slab of twice the room; the old slab is reused."""
-        size = end - begin
-        room = max(_FIRST_ROOM, 1 << size.bit_length())
-        free = self._free.get(room)
-        if free:
-            start = free.pop()
-        else:
-            start = self._used
-            self._used += room
-            if self._used > len(self._times):
-                self._grow()
-        for array in self._arrays():
-            array[start : start + size] = array[begin:end]
-        if size:
-            self._free.setdefault(int(self._room[group]), []).append(begin)
-        self._begins[group], self._ends[group], self._room[group] = start, start + size, room
-        return start, start + size
+    Attributes:
+        formats: how the words are packed, as in `struct`.
+        rows: the request as the store's rows see it.
+        program: evaluates over the rows as they are now, once `job` was called.
+    """
 
-    def _arrays(self) -> list[np.ndarray]:
-        columns = [array for column in self._columns for array in (column.values, column.valid) if array is not None]
-        return [self._times, self._ranks, *columns]
+    program: StoreProgram
 
-    def _grow(self) -> None:
-        size = max(1024, 2 * self._used)
-        self._times, self._ranks = _sized(self._times, size), _sized(self._ranks, size)
-        self._columns = [
-            Encoded(column.type, _sized(column.values, size), None if column.valid is None else _sized(column.valid, size))
-            for column in self._columns
-        ]
-        self._program = None
+    def __init__(self, store: OnlineStore, cells: Cells, time: int, buffer: np.ndarray, first: int, out: np.ndarray):
+        self._store, self._time, self._out = store, time, out
+        self._order = np.zeros(1, np.int64)
+        self._seen: tuple[int, ...] = ()
+        self._planned = 0  # longest group that the program has memory for
+        self._keep: list[np.ndarray] = []
+        self._key = itemgetter(*[cells.place((None, name)) for name in store.plan.request_keys])
+        self.formats = ["q", "q"]
+        self._encoders: list[tuple[Callable[[Sequence[Any]], Any], GrowingDictionary | None, int]] = []
+        columns = []
+        for number, column in enumerate(store.plan.columns):
+            dictionary, place = store.dictionaries[number], first + len(self.formats)
+            constant = _constant(column, store.plan)
+            if constant is not None:
+                value = constant if dictionary is None else dictionary.add(constant)
+                columns.append(Encoded(column.type, np.array([value], storage(column.type)), None))
+                continue
+            self._encoders.append((compiled(column.node, cells, store.plan.row), dictionary, dictionary.invite() if dictionary else 0))
+            self.formats.append(_FORMATS.get(column.type, "q"))
+            valid = None
+            if dictionary is None:
+                self.formats.append("q")
+                valid = buffer[place + 1 : place + 2].view(np.uint8)[:1]
+            columns.append(Encoded(column.type, buffer[place : place + 1].view(storage(column.type))[:1], valid))
+        self.rows = Rows(buffer[first : first + 1].view(np.int32)[:1], buffer[first + 1 : first + 2], None, columns)
+
+    def fill(self, request: Sequence[Any], words: list[Any], now_ms: int) -> None:
+        """Adds the request's words."""
+        group = self._store.group(self._key(request), -1)
+        if self._store.expires_by_age and group >= 0:
+            self._store.slabs.expire(group, group + 1, now_ms)
+        words.append(group)
+        words.append(request[self._time])
+        for function, dictionary, place in self._encoders:
+            value = function(request)
+            if dictionary is not None:
+                code: int | None = -1
+                if value is not None:
+                    code = dictionary.get(value)
+                    if code is None:
+                        code = dictionary.peek(value, place)
+                words.append(code)
+            elif value is None:
+                words += (0, 0)
+            else:
+                words += (value, 1)
+
+    def job(self) -> np.ndarray | None:
+        """The row evaluator's arguments, unless they are those of last time."""
+        slabs, dictionaries = self._store.slabs, self._store.dictionaries
+        seen = (slabs.version, *[dictionary.version for dictionary in self._store.ordered])
+        if seen == self._seen and slabs.longest <= self._planned:
+            return None
+        self._planned = max(2 * slabs.longest, 64)
+        store = Store(self._store.plan, slabs.times, slabs.begins, slabs.ends, slabs.columns, dictionaries, self._planned)
+        self.program = StoreProgram(store, [None if dictionary is None else dictionary.ranks for dictionary in dictionaries])
+        job, self._keep = self.program.job(self.rows, self._order, self._out)
+        self._seen = seen
+        return job
+
+
+def _constant(column: plan.StoreColumn, store: plan.Store) -> Any:
+    """What a request has in a column of the union's rows that it does not fill."""
+    node = column.node
+    if isinstance(node, ast.Column) and any(item.name == node.name and item.source is None for item in store.row):
+        return "" if column.type is T.STRING else 0
+    return None
+
+
+def _encoded(values: Sequence[Any], type_: SqlType) -> Encoded:
+    valid = None
+    if None in values:
+        valid = np.array([value is not None for value in values], np.uint8)
+        values = [0 if value is None else value for value in values]
+    return Encoded(type_, np.array(values, storage(type_)), valid)
 
 
 def key_names(keys: Sequence[Vector], rows: int) -> list[Any]:
@@ -240,13 +337,3 @@ def key_names(keys: Sequence[Vector], rows: int) -> list[Any]:
 
 def _plain(key: Vector) -> list[Any]:
     return [value if valid else None for value, valid in zip(key.data.tolist(), key.is_valid.tolist(), strict=True)]
-
-
-def _sized(array: np.ndarray, size: int) -> np.ndarray:
-    result = np.zeros(size, array.dtype)
-    result[: len(array)] = array
-    return result
-
-
-def _doubled(array: np.ndarray) -> np.ndarray:
-    return _sized(array, max(16, 2 * len(array)))

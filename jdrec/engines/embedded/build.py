@@ -8,7 +8,10 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 import numba
 
-from jdrec.engines.embedded.kernels import ENTRY_POINTS
+from jdrec.engines.embedded import kernels
+from jdrec.engines.embedded.slab_kernels import ENTRY_POINTS as SLAB_ENTRY_POINTS
+
+ENTRY_POINTS = kernels.ENTRY_POINTS | SLAB_ENTRY_POINTS
 
 # What the machine code may call: memory intrinsics become libc functions, which every process has.
 _ALLOWED = ("memset", "memcpy", "memmove", "bzero")
@@ -45,7 +48,7 @@ def compile_object() -> bytes:
     whole: llvm.ModuleRef | None = None
     for name, (function, signature) in ENTRY_POINTS.items():
         with _lightly_optimised():
-            callback = numba.cfunc(signature, nopython=True, error_model="numpy")(function)  # type: ignore[call-arg]
+            callback = numba.cfunc(signature, nopython=True, error_model="numpy")(function)  # type: ignore[call-arg,type-var]
             module = llvm.parse_assembly(callback.inspect_llvm())
         for item in [*module.functions, *module.global_variables]:
             if item.is_declaration:

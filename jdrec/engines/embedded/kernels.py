@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from jdrec.engines.embedded.layout import EMPTY_WINDOW, UNUSED, Aggregate, Column, Function, Kind, Program, Slice, State, Tally, Window
+from jdrec.engines.embedded.layout import EMPTY_WINDOW, UNUSED, Aggregate, Column, Function, Job, Kind, Program, Slice, State, Tally, Window
 from jdrec.engines.embedded.memory import bits, f32, f64, i16, i32, i64, put, u8
 
 # Plain integers: the compiler takes members of an IntEnum for objects of their own.
@@ -32,6 +32,7 @@ X_GROUP, X_LOW, X_HIGH, X_USED, X_DISTINCT, X_TOP, X_VALUES, X_NULLS, X_WIDTH = 
 (A_FUNCTION, A_WINDOW, A_COLUMN, A_N, A_CONDITION, A_MATCH, A_TALLY, A_OUT, A_WIDTH) = (int(member) for member in Aggregate)
 F_COUNT, F_COUNT_SAME, F_DISTINCT_COUNT, F_TOPN, F_TOP1_RATIO = (int(member) for member in list(Function)[:5])
 F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE, F_FRAME_AT, F_FRAME = (int(member) for member in list(Function)[5:])
+J_WIDTH = int(Job.WIDTH)
 NOTHING = EMPTY_WINDOW
 
 _OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -558,7 +559,8 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
         first_value(column, own, own_row, low, high, has_current, out)
 
 
-def evaluate(program, order, rows, scratch, slices, best, out):
+@_kernel
+def evaluate_store(program, order, rows, scratch, slices, best, out):
     """Evaluates all aggregates of one store.
 
     Args (all int64, addresses where not said otherwise):
@@ -599,4 +601,15 @@ def evaluate(program, order, rows, scratch, slices, best, out):
                 tally_remove(tally, scratch + 8 * i64(tally, T_OFFSET), own, row * i64(own, C_STEP))
 
 
-ENTRY_POINTS = {"evaluate": (evaluate, types.void(*[types.int64] * 7))}
+def evaluate(jobs, count):
+    """Evaluates several stores' aggregates.
+
+    Args:
+        jobs: address of int64 [count, Job.WIDTH]: the arguments of `evaluate_store` for each.
+    """
+    for number_ in range(count):
+        job = jobs + 8 * J_WIDTH * number_
+        evaluate_store(i64(job, 0), i64(job, 1), i64(job, 2), i64(job, 3), i64(job, 4), i64(job, 5), i64(job, 6))
+
+
+ENTRY_POINTS = {"evaluate": (evaluate, types.void(types.int64, types.int64))}

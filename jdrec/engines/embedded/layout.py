@@ -52,6 +52,68 @@ class Program(IntEnum):
     WIDTH = 15
 
 
+class Job(IntEnum):
+    """One store's part of a call of the row evaluator: its arguments (see `kernels.evaluate_store`)."""
+
+    PROGRAM = 0
+    ORDER = 1
+    ROWS = 2
+    SCRATCH = 3
+    SLICES = 4
+    BEST = 5
+    OUT = 6
+    WIDTH = 7
+
+
+class Slab(IntEnum):
+    """A store that takes rows as they come: each group's rows lie in a slab with room to grow (see `slab_kernels`)."""
+
+    TIMES = 0  # address of int64 [capacity], ascending within a group
+    ROLES = 1  # address of uint8 [capacity]: where a row came from; where times are equal, a larger role is newer. 0: one role
+    BEGINS = 2  # address of int64 [groups]: first row of a group
+    ENDS = 3  # address of int64 [groups]: one past its last row
+    STARTS = 4  # address of int64 [groups]: where its slab begins
+    ROOMS = 5  # address of int64 [groups]: how long its slab is
+    CAPACITY = 6  # rows that the arrays have room for
+    USED = 7  # rows that slabs take
+    FREE = 8  # address of int64 [64]: a free slab of 2**n rows and more, -1 for none; its first time names the next one
+    COLUMNS = 9  # address of int64 [columns, SlabColumn.WIDTH]
+    COLUMN_COUNT = 10
+    LONGEST = 11  # rows of the largest group there ever was
+    TTLS = 12  # address of int64 [roles, Ttl.WIDTH]; 0: rows are kept for ever
+    ROLE_COUNT = 13
+    LIVE = 14  # rows in all groups
+    WIDTH = 15
+
+
+class SlabColumn(IntEnum):
+    """A column of a slab store, or of the rows that are inserted."""
+
+    DATA = 0
+    VALID = 1  # address of one byte a row, or 0
+    SIZE = 2  # bytes of a value
+    WIDTH = 3
+
+
+class Ttl(IntEnum):
+    """How long rows of one role are kept."""
+
+    RULE = 0  # a TtlRule
+    AGE_MS = 1  # 0: age does not count
+    ROWS = 2  # 0: rank does not count
+    WIDTH = 3
+
+
+class TtlRule(IntEnum):
+    """OpenMLDB's types of TTL: what makes a row expire."""
+
+    FOREVER = 0
+    ABSOLUTE = 1  # its age
+    LATEST = 2  # that so many newer ones came
+    ABSORLAT = 3  # either
+    ABSANDLAT = 4  # both
+
+
 class Window(IntEnum):
     """A frame. Open bounds are already folded into START and END."""
 

@@ -43,15 +43,16 @@ f32: Any = _loader(types.float32, 4)
 f64: Any = _loader(types.float64, 8)
 
 
-@intrinsic
-def _put(typing, address, index, value):  # type: ignore[no-untyped-def]
-    """Stores an int64."""
+def _storer(kind, size):  # type: ignore[no-untyped-def]
+    @intrinsic
+    def store(typing, address, index, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            builder.store(args[2], _place(builder, kind, args[0], args[1], size), align=size)
+            return context.get_dummy_value()
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        builder.store(args[2], _place(builder, types.int64, args[0], args[1], 8), align=8)
-        return context.get_dummy_value()
+        return types.void(types.int64, types.int64, kind), generate
 
-    return types.void(types.int64, types.int64, types.int64), generate
+    return store
 
 
 @intrinsic
@@ -64,5 +65,8 @@ def _bits(typing, value):  # type: ignore[no-untyped-def]
     return types.int64(types.float64), generate
 
 
-put: Any = _put
+put: Any = _storer(types.int64, 8)
+put_u8: Any = _storer(types.uint8, 1)
+put_i16: Any = _storer(types.int16, 2)
+put_i32: Any = _storer(types.int32, 4)
 bits: Any = _bits

@@ -2,7 +2,7 @@
 
 The object file is found by everything that decides its content: the kernels' source, the compiler's and Python's versions, and the
 processor. It is linked into the process by llvmlite alone; numba, which takes most of a second to import, is not needed again.
-Calls release the GIL.
+Calls release the GIL where not said otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from threading import Lock
 
 log = logging.getLogger(__name__)
 
-_SOURCES = ("layout.py", "memory.py", "kernels.py", "build.py")
+_SOURCES = ("layout.py", "memory.py", "kernels.py", "slab_kernels.py", "build.py")
+_NAMES = ("evaluate", "insert_rows", "expire_rows")
 _DIGEST_BYTES = 32
 _lock = Lock()
 _keep: list[object] = []  # the linked code must outlive its functions
@@ -51,15 +52,38 @@ def cache_key() -> str:
 
 
 @lru_cache(maxsize=1)
-def evaluate() -> Callable[[int, int, int, int, int, int, int], None]:
-    """The row evaluator (`kernels.evaluate`); its arguments are addresses as plain integers."""
+def addresses() -> dict[str, int]:
+    """The address of each entry point (`kernels.ENTRY_POINTS`, `slab_kernels.ENTRY_POINTS`)."""
     with _lock:
         try:
-            address = _link(_object())
+            return _link(_object())
         except (RuntimeError, AttributeError) as error:
             log.warning("the compiled kernels cannot be kept apart from their compiler, every start compiles them: %s", error)
-            address = _compile_here()
-        return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7)(address)
+            return _compile_here()
+
+
+@lru_cache(maxsize=1)
+def evaluate() -> Callable[[int, int], None]:
+    """The row evaluator (`kernels.evaluate`); its arguments are addresses as plain integers."""
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(addresses()["evaluate"])
+
+
+@lru_cache(maxsize=1)
+def evaluate_briefly() -> Callable[[int, int], None]:
+    """The row evaluator for a single request: it keeps the GIL, since waiting for it again may take longer than the work."""
+    return ctypes.PYFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(addresses()["evaluate"])
+
+
+@lru_cache(maxsize=1)
+def insert_rows() -> Callable[[int, int, int, int, int, int, int], int]:
+    """`slab_kernels.insert_rows`; it keeps the GIL."""
+    return ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(addresses()["insert_rows"])
+
+
+@lru_cache(maxsize=1)
+def expire_rows() -> Callable[[int, int, int, int], int]:
+    """`slab_kernels.expire_rows`; it keeps the GIL."""
+    return ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(addresses()["expire_rows"])
 
 
 def _object() -> bytes:
@@ -98,8 +122,8 @@ def _store(path: Path, code: bytes) -> None:
         log.warning("cannot keep the compiled kernels, the next start compiles them again: %s", error)
 
 
-def _link(code: bytes) -> int:
-    """Links the object file into this process; the row evaluator's address."""
+def _link(code: bytes) -> dict[str, int]:
+    """Links the object file into this process; the entry points' addresses."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -108,18 +132,20 @@ def _link(code: bytes) -> int:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _keep.append(engine)
-    return engine.get_function_address("evaluate")
+    return {name: engine.get_function_address(name) for name in _NAMES}
 
 
-def _compile_here() -> int:
-    """The row evaluator's address from the compiler itself, for versions of it that cannot hand out the code."""
+def _compile_here() -> dict[str, int]:
+    """The entry points' addresses from the compiler itself, for versions of it that cannot hand out the code."""
     import numba
 
-    from jdrec.engines.embedded.kernels import ENTRY_POINTS
+    from jdrec.engines.embedded.build import ENTRY_POINTS
 
-    function, signature = ENTRY_POINTS["evaluate"]
-    callback = numba.cfunc(signature, error_model="numpy")(function)
-    _keep.append(callback)
-    address = callback.address
-    assert address is not None
-    return address
+    result: dict[str, int] = {}
+    for name, (function, signature) in ENTRY_POINTS.items():
+        callback = numba.cfunc(signature, error_model="numpy")(function)  # type: ignore[type-var]
+        _keep.append(callback)
+        address = callback.address
+        assert address is not None
+        result[name] = address
+    return result

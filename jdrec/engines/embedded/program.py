@@ -43,6 +43,15 @@ class StoreProgram:
             out: int64 [rows from `first`, width], filled where `order` says.
             first: the row at hand that out's first row belongs to.
         """
+        job, _keep = self.job(rows, order, out, first)
+        native.evaluate()(_address(job), 1)
+
+    def job(self, rows: Rows, order: np.ndarray, out: np.ndarray, first: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The row evaluator's arguments, as for `evaluate`, with this thread's working memory.
+
+        Returns:
+            int64 [Job.WIDTH], and what has to stay alive with it. The same job may be run again when the arrays it reads have changed.
+        """
         current = self._column_words(rows.columns)
         words = np.zeros(Program.WIDTH, np.int64)
         words[Program.TIMES] = _address(self.store.times)
@@ -56,7 +65,8 @@ class StoreProgram:
         words[Program.OUT_WIDTH] = self.width
         scratch, slices, best = self._memory()
         start = _address(out) - 8 * self.width * first
-        native.evaluate()(_address(words), _address(order), len(order), _address(scratch), _address(slices), _address(best), start)
+        job = [_address(words), _address(order), len(order), _address(scratch), _address(slices), _address(best), start]
+        return np.array(job, np.int64), [words, current, order, scratch, slices, best, out]
 
     def _memory(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """This thread's working memory."""
