@@ -17,6 +17,10 @@ BATCH = 32
 
 @pytest.fixture
 def spec() -> ModelSpec:
+    return make_spec()
+
+
+def make_spec() -> ModelSpec:
     fields = tuple(FieldSpec(f"f{i}", Encoding.NUMERIC if size == 1 else Encoding.HASH, size) for i, size in enumerate(SIZES))
     return ModelSpec("deepfm", fields, 6, (24, 12), 0.0)
 
