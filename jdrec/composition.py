@@ -9,7 +9,7 @@ import math
 import re
 import shutil
 import sys
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,29 @@ def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:
             )
         OmegaConf.update(earlier, key, OmegaConf.select(composed, key), merge=False)
     return earlier
+
+
+def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> Config:
+    """What the command line with these overrides would run.
+
+    Args:
+        overrides: such as "+experiment=jd_demo" or "seed=3".
+        config_dir: a folder of the user's own configuration, as `--config-dir` names it.
+
+    Raises:
+        ConfigError: a group, key or value that does not exist or does not fit.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+
+    ConfigStore.instance().store(name="schema_defaults", node=defaults())
+    own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir is not None else []
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            return typed(hydra_compose("config", overrides=[*own, *overrides]))
+        except Exception as error:
+            raise _from_hydra(error) or error from None
 
 
 def typed(composed: Any) -> Config:

@@ -61,6 +61,27 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     return this.validation_auc() if last in ("evaluate", "export") else None
 
 
+def run_until(run: Run, last: str) -> None:
+    """The stages up to `last`, for a caller that keeps the run; those that were run for it before are left alone.
+
+    Raises:
+        JdrecError: one of them cannot do its work; the record says so.
+    """
+    missing = [name for name in STAGES[: STAGES.index(last) + 1] if name not in run.done]
+    if not missing:
+        return
+    if run.record is None:
+        run.record = Record(run.folder, run.config, [])
+    try:
+        for name in missing:
+            _run_stage(run, name)
+            run.done.add(name)
+    except BaseException as error:
+        run.end("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", f"{type(error).__name__}: {error}")
+        raise
+    run.end("finished")
+
+
 def stands_alone(task: str) -> bool:
     """Whether a task leaves nothing in a run folder."""
     return task in VERBS and VERBS[task].after is None

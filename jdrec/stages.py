@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,7 @@ class Run:
     folder: Path
     progress: Progress = field(default_factory=Progress)
     keys: dict[str, str] = field(default_factory=dict)  # stage -> key of its result
+    done: set[str] = field(default_factory=set)  # stages that ran for a caller who keeps this run
     record: Record | None = None  # run.json, where this run writes one
 
     @cached_property
@@ -199,19 +201,30 @@ def _preprocess(run: Run, out: Path) -> str:
 
 
 def _train_inputs(run: Run) -> Any:
-    return {"model": run.config.model, "trainer": run.config.trainer, "seed": run.config.seed}
+    config = run.config
+    return {"model": config.model, "trainer": config.trainer, "seed": config.seed, "gauc_by": config.evaluate.gauc_by}
 
 
 def _train(run: Run, out: Path) -> str:
     from jdrec import training
 
+    config = run.config
+    work = Path(config.cache.dir) / "unfinished" / run.keys["train"]  # a killed training is gone on with from here
     report = training.train(
-        run.config.model, run.config.trainer, run.samples, out / "checkpoints", seed=run.config.seed, progress=run.progress
+        config.model,
+        config.trainer,
+        run.samples,
+        work / "checkpoints",
+        seed=config.seed,
+        progress=run.progress,
+        evaluate=config.evaluate,
     )
     if report.interrupted:  # what was learnt so far is kept with the run, but is not this stage's result
-        publish(out, run.folder)
-        log.warning("interrupted: the checkpoint so far is in %s", run.folder / "checkpoints")
+        publish(work, run.folder)
+        log.warning("interrupted: the checkpoint so far is in %s; the same command goes on from there", run.folder / "checkpoints")
         raise KeyboardInterrupt
+    shutil.move(work / "checkpoints", out / "checkpoints")
+    shutil.rmtree(work, ignore_errors=True)
     return report.summary()
 
 
@@ -219,15 +232,27 @@ def _evaluate(run: Run, out: Path) -> str:
     from jdrec import training
     from jdrec.dataset.observed import best_possible_auc
 
-    metrics: dict[str, Any] = {split: training.evaluate(run.checkpoint, run.samples, split) for split in ("train", "valid", "test")}
+    metrics: dict[str, Any] = {
+        split: training.evaluate(run.checkpoint, run.samples, split, run.config.evaluate) for split in ("train", "valid", "test")
+    }
     best = best_possible_auc(run.config.dataset)
     if best is not None:
         metrics["best_possible_auc"] = best
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     limit = f" (best possible {best:.4f})" if best is not None else ""
-    return (
-        ", ".join(f"{split} AUC {metrics[split]['auc']:.4f} logloss {metrics[split]['logloss']:.4f}" for split in ("valid", "test")) + limit
-    )
+    return ", ".join(_metrics_line(split, metrics[split]) for split in ("valid", "test")) + limit
+
+
+def _metrics_line(split: str, metrics: dict[str, Any]) -> str:
+    """As in: test AUC 0.5803 [0.5204, 0.6391] logloss 0.2970."""
+    values = []
+    for name, title in (("auc", "AUC"), ("logloss", "logloss")):
+        value = metrics[name]
+        values.append(f"{title} {value:.4f}" if value is not None else f"{title} undefined")
+        low, high = metrics.get("interval", {}).get(name) or (None, None)
+        if name == "auc" and low is not None:
+            values[-1] += f" [{low:.4f}, {high:.4f}]"
+    return f"{split} {' '.join(values)}"
 
 
 def _export_inputs(run: Run) -> Any:
@@ -259,7 +284,7 @@ CACHED = {
         Stage("extract", None, _DATA, _extract_inputs, _extract),
         Stage("preprocess", "extract", ("preprocess",), _preprocess_inputs, _preprocess),
         Stage("train", "preprocess", ("models", "training"), _train_inputs, _train),
-        Stage("evaluate", "train", ("training",), lambda run: {}, _evaluate),
+        Stage("evaluate", "train", ("training",), lambda run: {"evaluate": run.config.evaluate}, _evaluate),
         Stage("export", "evaluate", ("serving", "models", "training"), _export_inputs, _export),
     )
 }

@@ -265,3 +265,8 @@ class FeatureSet:
     def fields(self) -> tuple[Feature, ...]:
         """The model's inputs, in order: numeric features first, then categorical ones, each in the query's order."""
         return tuple(f for kind in (Kind.NUMERIC, Kind.CATEGORICAL) for f in self.features if f.kind is kind)
+
+    def _repr_html_(self) -> str:
+        from jdrec.display import feature_set_html
+
+        return feature_set_html(self)

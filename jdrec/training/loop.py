@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, SupportsFloat
@@ -15,21 +17,27 @@ import numpy as np
 from jdrec.config import TrainerConfig
 from jdrec.errors import TrainingError
 from jdrec.progress import Progress, Task
-from jdrec.training.adapter import Adapter
-from jdrec.training.data import ShuffledStream, Split
+from jdrec.training.adapter import Adapter, Stream
+from jdrec.training.culprit import culprit
+from jdrec.training.data import ShuffledStream, SingleBatch, Split
 from jdrec.training.early_stop import EarlyStop
 from jdrec.training.interrupt import Interrupt, deferred_interrupt
 from jdrec.training.metrics import all_metrics
+from jdrec.training.resume import SnapshotFolder
 from jdrec.training.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
 End = Literal["early stop", "train_batches", "interrupted"]
+_PROFILE_FROM = 10  # batches: caches are warm, code is compiled
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Validation metrics after `step` batches. train_loss is the mean since the evaluation before; seconds count from the start."""
+    """Validation metrics after `step` batches. train_loss is the mean since the evaluation before; seconds count from the start.
+
+    metrics: all of them, auc and logloss included.
+    """
 
     step: int
     epoch: float
@@ -39,6 +47,7 @@ class Evaluation:
     learning_rate: float
     seconds: float
     best: bool
+    metrics: dict[str, float]
 
 
 @dataclass
@@ -76,6 +85,11 @@ class TrainReport:
             f"{self.parameters:,} parameters, ended by {self.end}{metrics}"
         )
 
+    def _repr_html_(self) -> str:
+        from jdrec.display import training_html
+
+        return training_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain containers; the inverse of `from_json`."""
         return {**asdict(self), "checkpoint": self.checkpoint.name}
@@ -100,6 +114,10 @@ class Loop:
         out: folder of the checkpoints: best/, and step_N/ and initial/ where configured.
         save: writes a checkpoint: (folder, weights, step, epoch, validation metrics). The loop decides when.
         seed: of the shuffling.
+        logit_shift: to add to the network's logits.
+        groups: of the validation rows, for gauc.
+        fields: names, for messages: of the fields that each column of a batch belongs to.
+        snapshots: where to save the state to resume from, and to look for one; None: nowhere.
     """
 
     adapter: Adapter
@@ -111,12 +129,18 @@ class Loop:
     save: Callable[[Path, dict[str, np.ndarray], int, float, dict[str, float]], None]
     seed: int
     progress: Progress = field(default_factory=Progress.silent)
+    logit_shift: float = 0.0
+    groups: np.ndarray | None = None
+    fields: tuple[str, ...] = ()
+    snapshots: SnapshotFolder | None = None
 
     def __post_init__(self) -> None:
         config = self.config
         self.epoch_batches = math.ceil(len(self.train) / config.batch_size)
+        self.last_batch = last_batch(config, self.epoch_batches)
         stop = config.early_stop
-        self.early_stop = EarlyStop(stop.monitor, stop.patience if stop.enabled else None, stop.min_delta)
+        patience = stop.patience if stop.enabled and not config.overfit_batch else None
+        self.early_stop = EarlyStop(stop.monitor, patience, stop.min_delta)
         self.step = 0
         self.best: dict[str, float] = {}
         self.history: list[Evaluation] = []
@@ -125,6 +149,7 @@ class Loop:
         self._saved_best = False
         self._note: str | None = None  # for the progress display
         self._pause = 0.0  # seconds spent on evaluation and checkpoints
+        self._first = 0  # batch that this process began with
 
     def run(self) -> TrainReport:
         """Trains to the end.
@@ -133,13 +158,15 @@ class Loop:
             TrainingError: the loss is no longer a number.
         """
         self._start = time.perf_counter()
-        if self.config.save_initial:
+        self._resume()
+        if self.config.save_initial and self.step == 0:
             self._save("initial", {})
-        with deferred_interrupt() as interrupt, self.progress.task("train", self.config.train_batches) as task:
+        with deferred_interrupt() as interrupt, self.progress.task("train", self.last_batch) as task:
             end = self._batches(task, interrupt)
         if end == "interrupted":
             log.warning("interrupted after batch %s; saving a checkpoint", f"{self.step:,}")
             self._save(f"step_{self.step}", {})
+            self._save_snapshot()
         if not self._saved_best:  # with save_best=false, or interrupted before the first evaluation
             self.best = self._last_metrics() if not self.config.save_best else {}
             self._save("best", self.best)
@@ -148,43 +175,60 @@ class Loop:
     def _batches(self, task: Task, interrupt: Interrupt) -> End:
         config = self.config
         interval = config.eval_interval or self.epoch_batches
-        stream = ShuffledStream(self.train, config.batch_size, self.seed)
-        mark, marked = time.perf_counter(), 0
-        while self.step < config.train_batches:
-            if interrupt.requested:
-                return "interrupted"
-            rate = self.schedule.at(self.step)
-            self._pending.append(self.adapter.train_batch(stream.batch(self.step), rate))
-            self.step += 1
-            if self.step % config.loss_print_interval == 0:
-                self._fetch_losses(rate)
-                now = time.perf_counter()
-                self._log_loss(rate, (self.step - marked) * config.batch_size / (now - mark))
-                mark, marked = now, self.step
-            task.update(self.step, self._note)
-            if self.step % interval == 0 or self.step == config.train_batches:
-                before = time.perf_counter()
-                self._fetch_losses(rate)
-                self._evaluate(rate)
-                mark += time.perf_counter() - before  # samples/s is of training alone
-                if self.early_stop.stop:
-                    return "early stop"
-        return "train_batches"
+        shuffled = ShuffledStream(self.train, config.batch_size, self.seed)
+        stream: Stream = SingleBatch(shuffled) if config.overfit_batch else shuffled
+        batches = self.adapter.batches(stream)
+        mark, marked = time.perf_counter(), self.step
+        with ExitStack() as profile:
+            while self.step < self.last_batch and not self.early_stop.stop:
+                if interrupt.requested:
+                    return "interrupted"
+                rate = self.schedule.at(self.step)
+                self._pending.append(self.adapter.train_batch(batches.batch(self.step), rate))
+                self.step += 1
+                if config.profile:
+                    self._profile(profile)
+                if self.step % config.loss_print_interval == 0:
+                    self._fetch_losses(rate, stream)
+                    now = time.perf_counter()
+                    self._log_loss(rate, (self.step - marked) * config.batch_size / (now - mark))
+                    mark, marked = now, self.step
+                task.update(self.step, self._note)
+                evaluates = self.step % interval == 0 or self.step == self.last_batch
+                if evaluates or (config.resume_interval and self.step % config.resume_interval == 0):
+                    before = time.perf_counter()
+                    self._fetch_losses(rate, stream)
+                    if evaluates:
+                        self._evaluate(rate)
+                    if self.step < self.last_batch and not self.early_stop.stop:
+                        self._save_snapshot()
+                    pause = time.perf_counter() - before
+                    mark, self._pause = mark + pause, self._pause + pause  # samples/s is of training alone
+        return "early stop" if self.early_stop.stop else "train_batches"
 
-    def _fetch_losses(self, rate: float) -> None:
+    def _profile(self, stack: ExitStack) -> None:
+        assert self.config.profile is not None
+        done = self.step - self._first
+        if done == _PROFILE_FROM:
+            stack.enter_context(self.adapter.profiler(self.out))
+        elif done == _PROFILE_FROM + self.config.profile:
+            stack.close()
+
+    def _fetch_losses(self, rate: float, stream: Stream) -> None:
         first = self.step - len(self._pending) + 1
         for batch, loss in enumerate(map(float, self._pending), first):
             if not math.isfinite(loss):
+                found = culprit(self.adapter.weights(), stream.batch(batch - 1), self.fields)
                 raise TrainingError(
-                    f"The loss became {loss} in batch {batch} (epoch {self._epoch():.2f}, learning rate {rate:g}).",
+                    f"The loss became {loss} in batch {batch} (epoch {self._epoch():.2f}, learning rate {rate:g}): {found}.",
                     where="trainer",
-                    hint="Lower trainer.learning_rate, or look for extreme numeric values.",
+                    hint="Lower trainer.learning_rate, set trainer.clip_norm, or look for extreme numeric values.",
                 )
             self._losses.append(loss)
         self._pending.clear()
 
     def _log_loss(self, rate: float, speed: float) -> None:
-        recent = float(np.mean(self._losses[-self.config.loss_print_interval :]))
+        recent = float(np.mean(self._losses[-self.config.loss_print_interval :])) if self._losses else math.nan
         auc = f" · AUC {self.history[-1].auc:.4f}" if self.history else ""
         self._note = f"loss {recent:.4f}{auc} · {speed:,.0f} samples/s"
         if self.adapter.is_main:
@@ -193,10 +237,19 @@ class Loop:
     def _evaluate(self, rate: float) -> None:
         start = time.perf_counter()
         logits = np.concatenate([self.adapter.logits(batch) for batch in self.valid.batches(self.config.batch_size)])
-        metrics = all_metrics(self.valid.labels, logits)
+        metrics = all_metrics(self.valid.labels, logits + np.float32(self.logit_shift), self.groups)
         best = self.early_stop.improved(metrics)
+        self.schedule.evaluated(best)
         evaluation = Evaluation(
-            self.step, self._epoch(), metrics["auc"], metrics["logloss"], float(np.mean(self._losses)), rate, start - self._start, best
+            step=self.step,
+            epoch=self._epoch(),
+            auc=metrics["auc"],
+            logloss=metrics["logloss"],
+            train_loss=float(np.mean(self._losses)),
+            learning_rate=rate,
+            seconds=start - self._start,
+            best=best,
+            metrics=metrics,
         )
         self.history.append(evaluation)
         self._losses.clear()
@@ -212,16 +265,52 @@ class Loop:
             )
         if self.config.save_after_each_eval:
             self._save(f"step_{self.step}", metrics)
+            self._prune()
         if best and self.config.save_best:
             self.best = metrics
             self._save("best", metrics)
-        self._pause += time.perf_counter() - start
 
     def _save(self, name: str, metrics: dict[str, float]) -> None:
         weights = self.adapter.weights()  # by every process: a table may be spread over them
         self._saved_best |= name == "best"
         if self.adapter.is_main:
             self.save(self.out / name, weights, self.step, self._epoch(), metrics)
+
+    def _prune(self) -> None:
+        """Keeps the newest trainer.keep_last of the checkpoints that evaluations leave."""
+        if self.config.keep_last is None or not self.adapter.is_main:
+            return
+        for evaluation in self.history[: -self.config.keep_last]:
+            shutil.rmtree(self.out / f"step_{evaluation.step}", ignore_errors=True)
+
+    def _save_snapshot(self) -> None:
+        if self.snapshots is None:
+            return
+        weights, state = self.adapter.weights(), self.adapter.state()
+        loop = {
+            "step": self.step,
+            "best": self.best,
+            "saved_best": self._saved_best,
+            "losses": self._losses,
+            "history": [asdict(evaluation) for evaluation in self.history],
+            "early_stop": [self.early_stop.best, self.early_stop.without_improvement],
+            "schedule": [self.schedule.lowered, self.schedule.waited],
+        }
+        if self.adapter.is_main:
+            self.snapshots.save(loop, weights, state)
+
+    def _resume(self) -> None:
+        found = self.snapshots.load() if self.snapshots is not None else None
+        if found is None:
+            return
+        self.adapter.load(found.weights, found.state)
+        loop = found.loop
+        self.step, self.best, self._saved_best, self._losses = loop["step"], loop["best"], loop["saved_best"], loop["losses"]
+        self.history = [Evaluation(**evaluation) for evaluation in loop["history"]]
+        self.early_stop.best, self.early_stop.without_improvement = loop["early_stop"]
+        self.schedule.lowered, self.schedule.waited = loop["schedule"]
+        self._first = self.step
+        log.info("resuming after batch %s", f"{self.step:,}")
 
     def _report(self, end: End) -> TrainReport:
         seconds = time.perf_counter() - self._start
@@ -233,7 +322,7 @@ class Loop:
             step=self.step,
             epoch=self._epoch(),
             seconds=seconds,
-            samples_per_second=self.step * self.config.batch_size / max(seconds - self._pause, 1e-9),
+            samples_per_second=(self.step - self._first) * self.config.batch_size / max(seconds - self._pause, 1e-9),
             device=self.adapter.device,
             parameters=sum(array.size for array in self.adapter.weights().values()),
         )
@@ -243,4 +332,11 @@ class Loop:
 
     def _last_metrics(self) -> dict[str, float]:
         last = self.history[-1] if self.history else None
-        return {"auc": last.auc, "logloss": last.logloss} if last and last.step == self.step else {}
+        return last.metrics if last and last.step == self.step else {}
+
+
+def last_batch(config: TrainerConfig, epoch_batches: int) -> int:
+    """How many batches a training has at most."""
+    if config.epochs is None:
+        return config.train_batches
+    return min(config.train_batches, config.epochs * epoch_batches)
