@@ -5,7 +5,7 @@ Names, shapes and parameter names are PyTorch's and OneFlow's, so that the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,18 +40,35 @@ class Module:
 class Linear(Module):
     """x @ weight.T + bias, weight float32 [out_features, in_features]."""
 
-    def __init__(self, in_features: int, out_features: int):
-        # Shapes without memory: a loaded model brings its own arrays.
-        self.weight = np.broadcast_to(np.float32(0), (out_features, in_features))
-        self.bias = np.broadcast_to(np.float32(0), (out_features,))
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        self.weight = _shape(out_features, in_features)
+        if bias:
+            self.bias = _shape(out_features)
+        self._biased = bias
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        return x @ self.weight.T + self.bias
+        y = x @ self.weight.T
+        return y + self.bias if self._biased else y
+
+
+class Bias(Module):
+    """x + a learnt number."""
+
+    def __init__(self) -> None:
+        self.bias = _shape(1)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return x + self.bias
 
 
 class ReLU(Module):
     def forward(self, x: np.ndarray) -> np.ndarray:
         return np.maximum(x, 0)
+
+
+class Sigmoid(Module):
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return 0.5 * (np.tanh(0.5 * x) + 1)  # 1 / (1 + exp(-x)) without overflow
 
 
 class Dropout(Module):
@@ -71,7 +88,15 @@ class Sequential(Module):
         for i, module in enumerate(modules):
             setattr(self, str(i), module)
 
+    def __iter__(self) -> Iterator[Module]:
+        return iter(vars(self).values())
+
     def forward(self, x: np.ndarray) -> np.ndarray:
-        for module in vars(self).values():
+        for module in self:
             x = module(x)
         return x
+
+
+def _shape(*size: int) -> np.ndarray:
+    """A parameter without memory of its own: a loaded model brings its arrays."""
+    return np.broadcast_to(np.float32(0), size)

@@ -5,7 +5,8 @@
 >>> training.evaluate(report.checkpoint, samples, "test")["auc"]
 """
 
+from jdrec.training.evaluation import evaluate
 from jdrec.training.loop import TrainReport
-from jdrec.training.run import evaluate, train
+from jdrec.training.run import train
 
 __all__ = ["TrainReport", "evaluate", "train"]

@@ -33,6 +33,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     device: str
     metrics: dict[str, float]  # of the validation split; empty before the first evaluation
     versions: dict[str, str]
+    logit_shift: float = 0.0  # to add to the network's logits: what class weights and left out negatives took from probabilities
 
 
 class _Description(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class Checkpoint:
             (staging / DESCRIPTION).write_bytes(msgspec.json.format(description) + b"\n")
             if extra is not None:
                 extra(staging)
-            _replace(staging, folder)
+            replace_folder(staging, folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -93,11 +94,12 @@ class Checkpoint:
             tuple(field.encoding for field in model.fields),
             [field.rows - 1 for field in model.fields],
             known,
+            tuple(field.slots for field in model.fields),
         )
         return cls(model, vocabulary, weights, description.training)
 
 
-def _replace(staging: Path, folder: Path) -> None:
+def replace_folder(staging: Path, folder: Path) -> None:
     """Renames a folder to a name that may be taken by an older one."""
     if not folder.exists():
         staging.rename(folder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,18 @@ from jdrec.training.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns the sample files have: the label's, and the fields' in the model's order."""
+    """Which columns the sample files have: the label's, the fields' in the model's order, and those kept beside them.
+
+    slots: values of each field; above 1, its column holds lists of so many ids.
+    keep: feature to its column.
+    """
 
     label: str
     names: tuple[str, ...]
     columns: tuple[str, ...]
     encodings: tuple[Encoding, ...]
+    slots: tuple[int, ...] = ()
+    keep: dict[str, str] = field(default_factory=dict)
 
 
 def read_layout(samples: Path) -> Layout:
@@ -40,12 +47,14 @@ def read_layout(samples: Path) -> Layout:
         tuple(field["name"] for field in fields),
         tuple(field["column"] for field in fields),
         tuple(Encoding(field["encoding"]) for field in fields),
+        tuple(field.get("slots", 1) for field in fields),
+        info.get("keep", {}),
     )
 
 
 @dataclass(frozen=True)
 class RawSplit:
-    """A split as it lies in its file: labels float32 [n], and one array [n] a field, int64 ids or float32 values."""
+    """A split as it lies in its file: labels float32 [n], and one array a field: int64 ids or float32 values [n], or int64 [n, slots]."""
 
     labels: np.ndarray
     columns: tuple[np.ndarray, ...]
@@ -63,15 +72,18 @@ class RawSplit:
         file = samples / f"{split}.parquet"
         if not file.is_file():
             raise StageError(f"{file} is missing.", hint="Run task=preprocess first.")
-        missing = sorted({layout.label, *layout.columns} - set(pq.read_schema(file).names))
-        if missing:
-            raise DataError(f"{file} has no column {', '.join(missing)}.", hint="Run task=preprocess again.")
-        table = pq.read_table(file, columns=[layout.label, *layout.columns], memory_map=True)
-        labels = table[layout.label].to_numpy().astype(np.float32)
+        cls.require_columns(pq.read_schema(file).names, layout, file)
+        return cls.of(pq.read_table(file, columns=[layout.label, *layout.columns], memory_map=True), layout, file)
+
+    @classmethod
+    def of(cls, table: Any, layout: Layout, file: Path) -> RawSplit:
+        """A pyarrow Table or RecordBatch of a split's rows; `file` is for messages."""
+        labels = _numbers(table.column(layout.label)).astype(np.float32)
         _check_labels(labels, file)
         columns = []
-        for column, encoding in zip(layout.columns, layout.encodings, strict=True):
-            values = table[column].to_numpy()
+        slots = layout.slots or (1,) * len(layout.columns)
+        for column, encoding, size in zip(layout.columns, layout.encodings, slots, strict=True):
+            values = _numbers(table.column(column), size)
             if encoding is Encoding.NUMERIC:
                 values = values.astype(np.float32)
                 bad = np.flatnonzero(~np.isfinite(values))
@@ -79,6 +91,25 @@ class RawSplit:
                     raise DataError(f"{file}: column {column} has {len(bad):,} values that are not finite numbers, first in row {bad[0]}.")
             columns.append(values)
         return cls(labels, tuple(columns))
+
+    @staticmethod
+    def require_columns(present: list[str], layout: Layout, file: Path) -> None:
+        """Raises DataError if a file with the columns `present` lacks one."""
+        missing = sorted({layout.label, *layout.columns} - set(present))
+        if missing:
+            raise DataError(f"{file} has no column {', '.join(missing)}.", hint="Run task=preprocess again.")
+
+    def take(self, index: np.ndarray) -> RawSplit:
+        """The samples at `index`."""
+        return RawSplit(self.labels[index], tuple(column[index] for column in self.columns))
+
+
+def _numbers(column: Any, slots: int = 1) -> np.ndarray:
+    """A column without NULLs as an array [n], or [n, slots] of one of fixed-size lists."""
+    from jdrec.preprocess.arrow import numbers, one_array
+
+    array = one_array(column)
+    return numbers(array) if slots == 1 else numbers(array.flatten()).reshape(-1, slots)
 
 
 def _check_labels(labels: np.ndarray, file: Path) -> None:
@@ -89,36 +120,52 @@ def _check_labels(labels: np.ndarray, file: Path) -> None:
 
 @dataclass(frozen=True)
 class Batch:
-    """rows int32 or int64 [n, fields]; scale float32 [n, fields], or None without numeric fields; labels float32 [n]."""
+    """Samples ready for a step.
+
+    rows: int32 or int64 [n, columns], of the embedding table.
+    scale: float32 [n, columns], what each row is multiplied by: a numeric field's value, 1 / count for the values of a multi-valued field and
+        0 for a slot without one, 1 for an id; None where all are 1.
+    labels: float32 [n], 0 or 1.
+    weights: float32 [n], of the samples in the loss; None where all are 1.
+    """
 
     rows: np.ndarray
     scale: np.ndarray | None
     labels: np.ndarray
+    weights: np.ndarray | None = None
 
 
 class Split:
     """A split's samples as arrays.
 
-    rows: int32 or int64 [n, fields]. values: float32 [n, numeric fields]. labels: float32 [n].
+    rows: int32 or int64 [n, columns]. values: float32 [n, numeric fields]. labels: float32 [n].
+
+    Args:
+        positive_weight: weight of positive samples in the loss, negatives having 1.
     """
 
-    def __init__(self, raw: RawSplit, vocabulary: Vocabulary):
-        self.labels = raw.labels
+    def __init__(self, raw: RawSplit, vocabulary: Vocabulary, positive_weight: float = 1.0):
+        self.labels, self.positive_weight = raw.labels, np.float32(positive_weight)
         self.rows = vocabulary.rows_of(raw.columns)
         self.numeric = list(vocabulary.numeric)
-        self.values = np.stack([raw.columns[i] for i in self.numeric], axis=1).astype(np.float32) if self.numeric else None
+        self.values = np.stack([raw.columns[i] for i in vocabulary.numeric_fields], axis=1) if self.numeric else None
+        self.shares = vocabulary.shares(raw.columns)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, index: np.ndarray | slice) -> Batch:
         """The samples at `index`, in that order."""
-        rows = self.rows[index]
+        rows, labels = self.rows[index], self.labels[index]
         scale = None
-        if self.values is not None:
+        if self.values is not None or self.shares:
             scale = np.ones(rows.shape, np.float32)
-            scale[:, self.numeric] = self.values[index]
-        return Batch(rows, scale, self.labels[index])
+            if self.values is not None:
+                scale[:, self.numeric] = self.values[index]
+            for first, share in self.shares:
+                scale[:, first : first + share.shape[1]] = share[index]
+        weights = None if self.positive_weight == 1 else np.where(labels > 0.5, self.positive_weight, np.float32(1))
+        return Batch(rows, scale, labels, weights)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """The whole split in order; the last batch may be smaller."""
@@ -139,15 +186,43 @@ class ShuffledStream:
 
     def batch(self, k: int) -> Batch:
         """Batch k, counted from 0."""
+        return self.split.batch(self.index(k))
+
+    def index(self, k: int) -> np.ndarray:
+        """int64 [batch size]: the samples of batch k. Several threads may ask."""
         size = len(self.split)
         start, end = k * self.batch_size, (k + 1) * self.batch_size
-        first, last = start // size, (end - 1) // size
-        self._orders = {epoch: self._order(epoch) for epoch in range(first, last + 1)}
-        parts = [order[max(start - epoch * size, 0) : min(end - epoch * size, size)] for epoch, order in self._orders.items()]
-        return self.split.batch(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        orders = {epoch: self._order(epoch) for epoch in range(start // size, (end - 1) // size + 1)}
+        self._orders = orders
+        parts = [order[max(start - epoch * size, 0) : min(end - epoch * size, size)] for epoch, order in orders.items()]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _order(self, epoch: int) -> np.ndarray:
         known = self._orders.get(epoch)
         if known is not None:
             return known
         return np.random.default_rng((self.seed, epoch)).permutation(len(self.split))
+
+
+class SingleBatch:
+    """The first batch of a stream, over and over."""
+
+    def __init__(self, stream: ShuffledStream):
+        self._index = stream.index(0)
+        self.split, self.batch_size = stream.split, stream.batch_size
+
+    def batch(self, k: int) -> Batch:
+        """The first batch, whatever k is."""
+        return self.split.batch(self._index)
+
+    def index(self, k: int) -> np.ndarray:
+        """int64 [batch size]: its samples."""
+        return self._index
+
+
+def thinned(raw: RawSplit, negative_share: float, seed: int) -> RawSplit:
+    """All positive samples and a share of the negative ones, drawn by the seed, in their order."""
+    if negative_share == 1:
+        return raw
+    kept = np.random.default_rng((seed, 1)).random(len(raw.labels)) < negative_share
+    return raw.take(np.flatnonzero(kept | (raw.labels > 0.5)))

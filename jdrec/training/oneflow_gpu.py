@@ -5,7 +5,8 @@ OneFlow 0.9 has code for compute capability 6.0 to 8.6; docs/training.md says wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from jdrec.config import TrainerConfig
 from jdrec.errors import TrainingError
 from jdrec.models import ModelSpec, build
 from jdrec.models.initial import EMBEDDING, initial_weights
+from jdrec.models.namespace import namespace
+from jdrec.training.adapter import Stream
 from jdrec.training.data import Batch
-from jdrec.training.embedding import BETA1, BETA2, EPSILON
 from jdrec.training.one_embedding import make_one_embedding
-from jdrec.training.oneflow_adapter import parameter_shapes, set_parameters
 from jdrec.training.oneflow_library import load_oneflow
+from jdrec.training.optimizers import BETA1, BETA2, EPSILON
 from jdrec.training.schedule import Schedule
 from jdrec.training.vocabulary import Vocabulary
 
@@ -60,6 +62,7 @@ class OneFlowGpuAdapter:
             raise TrainingError(
                 f"A batch of {config.batch_size} cannot be shared equally by {self.processes} GPUs.", where="trainer.batch_size"
             )
+        _require_supported(spec, config)
         flow.manual_seed(seed)
         self._batch_size, self._seed, self._fields = config.batch_size, seed, len(spec.fields)
         self._vocabulary, self._ids = vocabulary, vocabulary.row_ids()
@@ -68,12 +71,16 @@ class OneFlowGpuAdapter:
         dnn = _fused_mlp(flow, spec) if fused is not None else None
         self._names = _parameter_names(spec, fused)
         embedding = make_embedding(flow, spec, config.one_embedding, persistent, seed)
-        self.network = _network(flow, embedding, build(flow.nn, spec, dnn=dnn), spec.embedding_dim)
+        parts = {} if dnn is None else {"dnn": dnn}
+        self.network = _network(flow, embedding, build(namespace(flow), spec, **parts), spec)
         self._set_initial(spec)
         self.network.to_global(self._placement, flow.sbp.broadcast)
         self._train_graph = _train_graph(flow, self.network, config, schedule)
         self._eval_graph = _eval_graph(flow, self.network)
         self._lookup_graph = _lookup_graph(flow, self.network.embedding)
+
+    def batches(self, stream: Stream) -> Stream:
+        return stream
 
     def train_batch(self, batch: Batch, learning_rate: float) -> Any:
         """One step; the loss stays on the GPU until float() is taken of it. The graph's own schedule sets the learning rate."""
@@ -90,6 +97,20 @@ class OneFlowGpuAdapter:
     def weights(self) -> dict[str, np.ndarray]:
         dense = {self._names.get(name, name): self._whole(parameter) for name, parameter in self.network.model.named_parameters()}
         return {EMBEDDING: self._table(), **dense}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Nothing: OneEmbedding keeps its averages to itself."""
+        return {}
+
+    def load(self, weights: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray] | None = None) -> None:
+        """Refuses: OneEmbedding has no call that sets rows."""
+        raise TrainingError(
+            "OneFlow on a GPU cannot take the weights of an earlier training.", where="trainer", hint="Set trainer.resume=false."
+        )
+
+    def profiler(self, folder: Path) -> AbstractContextManager:
+        """Nothing is recorded: a graph runs as one."""
+        return nullcontext()
 
     def save_graph(self, folder: Path) -> bool:
         """Saves the scoring graph and OneEmbedding's description for Triton's oneflow backend.
@@ -146,6 +167,28 @@ class OneFlowGpuAdapter:
         return result
 
 
+def _require_supported(spec: ModelSpec, config: TrainerConfig) -> None:
+    """Refuses what the graphs here do not have.
+
+    Raises:
+        TrainingError: with the key.
+    """
+    reasons = {
+        "trainer.optimizer": config.optimizer != "adam",
+        "trainer.learning_rate_decay.kind": config.learning_rate_decay.kind != "step",
+        "trainer.learning_rate_decay.warmup": config.learning_rate_decay.warmup > 0,
+        "trainer.weight_decay": config.weight_decay > 0 or config.embedding_weight_decay > 0,
+        "trainer.clip_norm": config.clip_norm is not None,
+        "trainer.positive_weight": config.positive_weight != 1,
+        "trainer.amp": config.amp == "bf16",
+        "model": spec.columns > len(spec.fields),
+    }
+    for key, unsupported in reasons.items():
+        if unsupported:
+            what = "multi-valued fields" if key == "model" else key
+            raise TrainingError(f"OneFlow on a GPU has no {what} here.", where=key, hint="Use trainer=torch, or trainer.device=cpu.")
+
+
 class _Loss:
     """A loss whose value is fetched from the GPU only when it is asked for."""
 
@@ -156,7 +199,9 @@ class _Loss:
         return float(self._tensor.to_global(sbp=self._flow.sbp.broadcast).to_local().numpy())
 
 
-def _network(flow: Any, embedding: Any, model: Any, dim: int) -> Any:
+def _network(flow: Any, embedding: Any, model: Any, spec: ModelSpec) -> Any:
+    dim = spec.embedding_dim
+
     class Network(flow.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -164,7 +209,9 @@ def _network(flow: Any, embedding: Any, model: Any, dim: int) -> Any:
 
         def forward(self, ids: Any, scale: Any = None) -> Any:
             embedded = self.embedding(ids)
-            return self.model(embedded[:, :, :dim], embedded[:, :, dim], scale)
+            if scale is not None:
+                embedded = embedded * scale.reshape(-1, spec.columns, 1)
+            return self.model(embedded[:, :, :dim], embedded[:, :, dim])
 
     return Network()
 
@@ -177,9 +224,9 @@ def _train_graph(flow: Any, network: Any, config: TrainerConfig, schedule: Sched
             super().__init__()
             self.network, self.loss = network, loss_of
             optimizer = flow.optim.Adam(network.parameters(), lr=schedule.rate, betas=(BETA1, BETA2), eps=EPSILON)
-            rates = flow.optim.lr_scheduler.MultiStepLR(optimizer, milestones=list(schedule.milestones), gamma=schedule.factor)
+            rates = flow.optim.lr_scheduler.MultiStepLR(optimizer, milestones=list(schedule.milestones), gamma=schedule.decay.factor)
             self.add_optimizer(optimizer, lr_sch=rates)
-            if config.amp:
+            if config.amp != "none":
                 self.config.enable_amp(True)
                 self.set_grad_scaler(grad_scaler(flow, config.loss_scale))
 
@@ -261,3 +308,15 @@ def _padded(batch: Batch, size: int) -> Batch:
         return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
 
     return Batch(pad(batch.rows), None if batch.scale is None else pad(batch.scale), pad(batch.labels))
+
+
+def parameter_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of a module's parameters by name."""
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def set_parameters(flow: Any, model: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Sets all parameters of a module from arrays of the same shapes."""
+    with flow.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(flow.tensor(values[name]))

@@ -5,7 +5,6 @@ As a module, it is what every one of those processes runs: it reads a request fi
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,23 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.errors import TrainingError
-
-
-class Request(msgspec.Struct, frozen=True):
-    """The arguments of `jdrec.training.train`."""
-
-    model: ModelConfig
-    trainer: TrainerConfig
-    samples: str
-    out: str
-    seed: int
-
-
-def launched() -> bool:
-    """Whether this process is one that the launcher started."""
-    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+from jdrec.training.request import Request
 
 
 def launch_command(processes: int, port: int, request: Path) -> list[str]:
@@ -57,11 +41,9 @@ def launch(request: Request) -> None:
 def work(file: Path) -> None:
     """What each process does."""
     from jdrec.training.oneflow_library import load_oneflow
-    from jdrec.training.run import train
 
     load_oneflow()
-    request = msgspec.json.decode(file.read_bytes(), type=Request)
-    train(request.model, request.trainer, Path(request.samples), Path(request.out), seed=request.seed)
+    msgspec.json.decode(file.read_bytes(), type=Request).run()
 
 
 def _free_port() -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from jdrec.models import build, numpy_nn
 from jdrec.models.initial import EMBEDDING
 from jdrec.training.checkpoint import Checkpoint
-from jdrec.training.metrics import sigmoid
+from jdrec.training.sigmoid import sigmoid
 
 
 class Scorer:
@@ -25,7 +25,8 @@ class Scorer:
     def __init__(self, checkpoint: Path | Checkpoint):
         loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
         self.spec, self.vocabulary = loaded.model, loaded.vocabulary
-        self._table = loaded.weights[EMBEDDING]
+        self._table, self._logit_shift = loaded.weights[EMBEDDING], np.float32(loaded.training.logit_shift)
+        self._starts = np.flatnonzero(np.diff(self.spec.field_of_column, prepend=-1))  # first column of each field
         self._model = build(numpy_nn, self.spec)
         self._model.load_state_dict(loaded.weights)
 
@@ -33,23 +34,31 @@ class Scorer:
         """Probabilities of a positive label.
 
         Args:
-            ids: int64 [rows, fields] as the encoder makes them: 64-bit ids; a numeric field is the bit pattern of its standardised
-                float64.
+            ids: int64 [rows, columns] as the encoder makes them: 64-bit ids; a numeric field is the bit pattern of its standardised
+                float64; a multi-valued field has several columns.
 
         Returns:
             float32 [rows, 1].
         """
         ids = np.ascontiguousarray(ids, np.int64)
-        if ids.ndim != 2 or ids.shape[1] != len(self.spec.fields):
-            raise ValueError(f"ids have shape {ids.shape}, the model needs [rows, {len(self.spec.fields)}]")
+        if ids.ndim != 2 or ids.shape[1] != self.spec.columns:
+            raise ValueError(f"ids have shape {ids.shape}, the model needs [rows, {self.spec.columns}]")
+        columns = self.vocabulary.columns_of(ids)
+        shares = self.vocabulary.shares(columns)
         scale = None
-        if self.spec.numeric:
-            columns = list(self.spec.numeric)
+        if self.spec.numeric or shares:
             scale = np.ones(ids.shape, np.float32)
-            scale[:, columns] = ids[:, columns].view(np.float64)
-        return sigmoid(self.logits(self.vocabulary.rows_of(tuple(ids.T)), scale))
+            numeric = list(self.spec.numeric)
+            scale[:, numeric] = ids[:, numeric].view(np.float64)
+            for first, share in shares:
+                scale[:, first : first + share.shape[1]] = share
+        return sigmoid(self.logits(self.vocabulary.rows_of(columns), scale))
 
     def logits(self, rows: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-        """Logits float32 [n, 1] of rows of the embedding table [n, fields], with values of numeric fields in scale [n, fields]."""
+        """Logits float32 [n, 1] of rows of the embedding table [n, columns], each multiplied by its scale [n, columns]."""
         embedded = self._table[rows]
-        return self._model(embedded[..., :-1], embedded[..., -1], scale)
+        if scale is not None:
+            embedded *= scale[..., None]
+        if len(self._starts) < embedded.shape[1]:
+            embedded = np.add.reduceat(embedded, self._starts, axis=1)
+        return self._model(embedded[..., :-1], embedded[..., -1]) + self._logit_shift

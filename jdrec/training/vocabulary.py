@@ -1,8 +1,8 @@
-"""From 64-bit ids to rows of the embedding table.
+"""From 64-bit ids to rows of the embedding table: docs/training.md, "From an id to a row".
 
 Every field has rows of its own, as the tutorial has a table a field: the same hash in two fields is two rows. A field's first row is
 for ids that training never saw; its known ids follow in ascending order, so that a binary search finds them. A numeric field has one
-row, which the model scales by the field's value.
+row, which the model scales by the field's value. The values of a multi-valued field share its rows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from jdrec.features.spec import Encoding
 
+NO_VALUE = -(2**63)  # in a slot of a multi-valued field: it has fewer values than slots
 _MIN_PARALLEL = 100_000  # ids; below this, threads cost more than they save
 
 
@@ -26,59 +27,98 @@ class Vocabulary:
         names: the fields' names, in the model's order.
         encodings: their encodings.
         ids: for each field its known ids, int64, ascending and distinct; empty for a numeric field.
+        slots: columns of each field; 1 each by default.
     """
 
-    def __init__(self, names: tuple[str, ...], encodings: tuple[Encoding, ...], ids: tuple[np.ndarray, ...]):
+    def __init__(
+        self, names: tuple[str, ...], encodings: tuple[Encoding, ...], ids: tuple[np.ndarray, ...], slots: tuple[int, ...] | None = None
+    ):
         self.names, self.encodings, self.ids = names, encodings, ids
+        self.slots = slots or (1,) * len(names)
         self.sizes = np.array([1 + len(known) for known in ids], np.int64)  # rows of each field
         self.offsets = np.cumsum(self.sizes) - self.sizes  # its first row: that of unseen ids
+        self.first_columns = np.cumsum(self.slots) - self.slots  # of each field
         self.rows = int(self.sizes.sum())
         self.row_type = np.int32 if self.rows < 2**31 else np.int64
 
     @classmethod
     def learn(
-        cls, names: tuple[str, ...], encodings: tuple[Encoding, ...], columns: tuple[np.ndarray, ...], min_count: int = 1
+        cls,
+        names: tuple[str, ...],
+        encodings: tuple[Encoding, ...],
+        columns: tuple[np.ndarray, ...],
+        min_count: int = 1,
+        slots: tuple[int, ...] | None = None,
+        most_rows: int | None = None,
+        known: Vocabulary | None = None,
     ) -> Vocabulary:
         """The ids that occur at least `min_count` times in the training split.
 
         Args:
             names: the fields' names.
             encodings: their encodings.
-            columns: a field's values in the training split; int64 ids, ignored for a numeric field.
+            columns: a field's values in the training split: int64 ids [n] or [n, slots], ignored for a numeric field.
             min_count: rarer ids share the row of unseen ids, which they train.
+            slots: columns of each field.
+            most_rows: of the table; where there would be more, the ids that are rarest over all fields lose theirs. Of equally rare ids
+                either all stay or none.
+            known: ids of an earlier vocabulary with the same fields, which all keep a row.
         """
 
-        def known(i: int) -> np.ndarray:
+        def count(i: int) -> tuple[np.ndarray, np.ndarray]:
             if encodings[i] is Encoding.NUMERIC:
-                return np.empty(0, np.int64)
-            if min_count == 1:
-                return np.unique(columns[i])
+                return np.empty(0, np.int64), np.empty(0, np.int64)
             ids, counts = np.unique(columns[i], return_counts=True)
-            return ids[counts >= min_count]
+            kept = (counts >= min_count) & (ids != NO_VALUE)
+            return ids[kept], counts[kept]
 
-        return cls(names, encodings, tuple(_in_threads(known, range(len(names)), sum(map(len, columns)))))
+        found = _in_threads(count, range(len(names)), sum(map(np.size, columns)))
+        least = 0
+        if most_rows is not None:
+            least = _least_count(np.concatenate([counts for _, counts in found]), most_rows - len(names))
+        kept = [ids[counts >= least] for ids, counts in found]
+        if known is not None:
+            kept = [np.union1d(ids, before) for ids, before in zip(kept, known.ids, strict=True)]
+        return cls(names, encodings, tuple(kept), slots)
+
+    @property
+    def numeric_fields(self) -> tuple[int, ...]:
+        """Positions of the numeric fields."""
+        return tuple(i for i, encoding in enumerate(self.encodings) if encoding is Encoding.NUMERIC)
 
     @property
     def numeric(self) -> tuple[int, ...]:
-        """Positions of the numeric fields."""
-        return tuple(i for i, encoding in enumerate(self.encodings) if encoding is Encoding.NUMERIC)
+        """Columns of the numeric fields."""
+        return tuple(int(self.first_columns[i]) for i in self.numeric_fields)
+
+    def columns_of(self, ids: np.ndarray) -> tuple[np.ndarray, ...]:
+        """A matrix [n, columns] taken apart: a field's [n], or [n, slots]."""
+        return tuple(
+            ids[:, first] if slots == 1 else ids[:, first : first + slots]
+            for first, slots in zip(self.first_columns.tolist(), self.slots, strict=True)
+        )
 
     def rows_of(self, columns: tuple[np.ndarray, ...]) -> np.ndarray:
         """Rows of the embedding table.
 
         Args:
-            columns: a field's int64 ids, one array a field; what a numeric field has is ignored.
+            columns: a field's int64 ids, [n] or [n, slots]; what a numeric field has is ignored.
 
         Returns:
-            int32 (int64 for more than 2^31 rows) [len(columns[0]), fields], C-contiguous.
+            int32 (int64 for more than 2^31 rows) [n, columns], C-contiguous. A slot without a value has the row of unseen ids.
         """
         count = len(columns[0])
-        result = np.empty((count, len(self.ids)), self.row_type)
+        result = np.empty((count, sum(self.slots)), self.row_type)
 
         def fill(i: int) -> None:
-            result[:, i] = self._rows_of_field(i, columns[i])
+            first, slots = self.first_columns[i], self.slots[i]
+            rows = self._rows_of_field(i, columns[i])
+            if slots == 1:
+                result[:, first] = rows
+            else:
+                result[:, first : first + slots] = rows
 
-        _in_threads(fill, range(len(self.ids)), count * len(self.ids))
+        _in_threads(fill, range(len(self.ids)), result.size)
         return result
 
     def _rows_of_field(self, i: int, ids: np.ndarray) -> Any:
@@ -89,6 +129,29 @@ class Vocabulary:
         found = known[np.minimum(place, len(known) - 1)] == ids
         return offset + np.where(found, place + 1, 0)
 
+    def shares(self, columns: tuple[np.ndarray, ...]) -> list[tuple[int, np.ndarray]]:
+        """How multi-valued fields are pooled: by their mean.
+
+        Returns:
+            For each such field its first column and, float32 [n, slots], 1 / count for its values, 0 for slots without one.
+        """
+        result = []
+        for values, slots, first in zip(columns, self.slots, self.first_columns, strict=True):
+            if slots > 1:
+                used = values != NO_VALUE
+                result.append((int(first), (used / np.maximum(used.sum(1, keepdims=True), 1)).astype(np.float32)))
+        return result
+
+    def rows_in(self, other: Vocabulary) -> np.ndarray:
+        """For every row here its row in another vocabulary with the same fields, int64; -1 for an id that the other does not know."""
+        result = np.full(self.rows, -1, np.int64)
+        for i, (known, offset) in enumerate(zip(self.ids, self.offsets, strict=True)):
+            result[offset] = other.offsets[i]
+            if len(known):
+                rows = np.broadcast_to(other._rows_of_field(i, known), known.shape)
+                result[offset + 1 : offset + 1 + len(known)] = np.where(rows == other.offsets[i], -1, rows)
+        return result
+
     def row_ids(self) -> np.ndarray:
         """The id of every row, int64 [rows]; a row of unseen ids or of a numeric field has -(field + 1)."""
         return np.concatenate([np.concatenate(([-(i + 1)], known)) for i, known in enumerate(self.ids)])
@@ -98,10 +161,27 @@ class Vocabulary:
         return np.concatenate(self.ids) if self.ids else np.empty(0, np.int64)
 
     @classmethod
-    def from_flat(cls, names: tuple[str, ...], encodings: tuple[Encoding, ...], counts: Iterable[int], flat: np.ndarray) -> Vocabulary:
+    def from_flat(
+        cls,
+        names: tuple[str, ...],
+        encodings: tuple[Encoding, ...],
+        counts: Iterable[int],
+        flat: np.ndarray,
+        slots: tuple[int, ...] | None = None,
+    ) -> Vocabulary:
         """The inverse of `flat`; `counts` are the known ids of each field."""
         ends = np.cumsum(list(counts))
-        return cls(names, encodings, tuple(np.split(flat, ends[:-1])))
+        return cls(names, encodings, tuple(np.split(flat, ends[:-1])), slots)
+
+
+def _least_count(counts: np.ndarray, most: int) -> int:
+    """The least count that leaves at most `most` ids."""
+    if len(counts) <= most:
+        return 0
+    if most <= 0:
+        return int(counts.max()) + 1
+    ordered = np.sort(counts)[::-1]
+    return int(ordered[most]) + 1  # the first one that is too many, and all as rare as it
 
 
 def _in_threads(function: Callable[[int], Any], items: Iterable[int], work: int) -> list[Any]:

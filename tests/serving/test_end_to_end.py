@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from jdrec.training.oneflow_adapter import OneFlowAdapter
+from jdrec.training.frameworks import host_adapter
 
 from jdrec import preprocess, training
 from jdrec.config import Config, ModelConfig, ServingConfig, SplitConfig, TrainerConfig
@@ -92,7 +92,7 @@ def trained(tmp_path_factory) -> Trained:
 def oneflow_scores(checkpoint: Path, samples: Path, trainer: TrainerConfig) -> np.ndarray:
     """Scores of all samples in order of the rows, by the framework that trained the model."""
     loaded = Checkpoint.load(checkpoint)
-    adapter = OneFlowAdapter(loaded.model, trainer, seed=1)
+    adapter = host_adapter(loaded.model, trainer, seed=1)
     adapter.load(loaded.weights)
     logits = []
     for name in ("train", "test", "valid"):  # the order in which row_order takes them

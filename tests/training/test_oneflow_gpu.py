@@ -11,15 +11,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from jdrec.config import OneEmbeddingConfig, TrainerConfig
+from jdrec.config import LearningRateDecayConfig, OneEmbeddingConfig, TrainerConfig
 from jdrec.errors import TrainingError
 from jdrec.features.spec import Encoding
 from jdrec.models import FieldSpec, ModelSpec, build, numpy_nn
 from jdrec.training import one_embedding
 from jdrec.training.data import Batch
 from jdrec.training.oneflow_gpu import OneFlowGpuAdapter, _parameter_names, grad_scaler
-from jdrec.training.oneflow_launch import Request, launch_command
+from jdrec.training.oneflow_launch import launch_command
 from jdrec.training.oneflow_library import choose_device, load_oneflow
+from jdrec.training.request import Request
 from jdrec.training.schedule import Schedule
 from jdrec.training.vocabulary import Vocabulary
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.oneflow
 NAMES, ENCODINGS = ("a", "b"), (Encoding.HASH, Encoding.HASH)
 VOCABULARY = Vocabulary(NAMES, ENCODINGS, (np.arange(10, 20), np.arange(30, 45)))
 SPEC = ModelSpec("deepfm", (FieldSpec("a", Encoding.HASH, 11), FieldSpec("b", Encoding.HASH, 16)), 3, (8, 4), 0.0)
-SCHEDULE = Schedule.by_epoch(0.01, 0.1, 1e-4, 5)
+SCHEDULE = Schedule(0.01, LearningRateDecayConfig(factor=0.1, min=1e-4), every=5, total=100)
 
 
 def embedding_of_small_ids(flow: Any, spec: ModelSpec, config: OneEmbeddingConfig, persistent: Path, seed: int) -> Any:

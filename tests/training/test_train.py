@@ -1,4 +1,4 @@
-"""Training in OneFlow on the CPU, from samples to checkpoints."""
+"""Training on the CPU, from samples to checkpoints."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.errors import DataError, TrainingError
 from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.data import RawSplit, Split, read_layout
+from jdrec.training.frameworks import host_adapter
 from jdrec.training.loop import TrainReport
-from jdrec.training.oneflow_adapter import OneFlowAdapter
 from jdrec.training.scoring import Scorer
 from tests.training.conftest import write_samples
 
-pytestmark = pytest.mark.oneflow
+pytestmark = pytest.mark.torch
+FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
 
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.1)
-QUICK: dict[str, Any] = {"device": "cpu", "batch_size": 100, "learning_rate": 0.03, "train_batches": 90, "loss_print_interval": 10}
+QUICK: dict[str, Any] = {
+    "framework": "torch",
+    "device": "cpu",
+    "batch_size": 100,
+    "learning_rate": 0.03,
+    "train_batches": 90,
+    "loss_print_interval": 10,
+}
 
 
 def trainer(**keys: Any) -> TrainerConfig:
@@ -36,9 +44,9 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return Checkpoint.load(folder).weights
 
 
-@pytest.fixture(scope="module")
-def trained(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainReport:
-    return training.train(MODEL, trainer(), samples, tmp_path_factory.mktemp("trained"), seed=1)
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def trained(samples: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> TrainReport:
+    return training.train(MODEL, trainer(framework=request.param), samples, tmp_path_factory.mktemp("trained"), seed=1)
 
 
 def test_learns_what_is_in_the_samples(samples: Path, trained: TrainReport) -> None:
@@ -65,19 +73,38 @@ def test_the_report_is_what_the_checkpoint_does(samples: Path, trained: TrainRep
     assert TrainReport.from_json(stored, trained.checkpoint.parent) == trained
 
 
-def test_scores_equal_the_frameworks(samples: Path, trained: TrainReport) -> None:
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_checkpoint_scores_the_same_in_every_framework(samples: Path, trained: TrainReport, framework: str) -> None:
+    """NumPy's logits are the middle: both frameworks' are equal to them, whichever trained the checkpoint."""
     loaded = Checkpoint.load(trained.checkpoint)
-    adapter = OneFlowAdapter(loaded.model, trainer(), seed=5)
+    adapter = host_adapter(loaded.model, trainer(framework=framework), seed=5)
     adapter.load(loaded.weights)
     split = Split(RawSplit.read(samples, "test", read_layout(samples)), loaded.vocabulary)
     scorer = Scorer(trained.checkpoint)
     for batch in split.batches(300):
-        np.testing.assert_allclose(scorer.logits(batch.rows, batch.scale)[:, 0], adapter.logits(batch), atol=1e-5)
+        np.testing.assert_allclose(scorer.logits(batch.rows, batch.scale)[:, 0], adapter.logits(batch), rtol=0, atol=5e-6)
+
+
+@pytest.mark.oneflow
+@pytest.mark.parametrize("name", ["lr", "fm", "wide_deep", "deepfm", "dcn_v2", "finalmlp"])
+def test_both_frameworks_train_the_same_model(samples: Path, tmp_path: Path, name: str) -> None:
+    """Same samples, same initial weights, same dropout: losses part by rounding alone."""
+    model = msgspec.structs.replace(MODEL, name=name, cross_layers=2, heads=2)
+    reports = []
+    for framework in ("torch", "oneflow"):
+        config = trainer(framework=framework, train_batches=30, eval_interval=5, early_stop={"enabled": False})
+        reports.append(training.train(model, config, samples, tmp_path / framework, seed=1))
+    first, second = reports
+    for ours, theirs in zip(first.history, second.history, strict=True):
+        assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
+        assert ours.auc == pytest.approx(theirs.auc, abs=2e-3)
+    assert first.best_metric > 0.7
 
 
 @pytest.mark.parametrize("updates", ["lazy", "dense"])
-def test_the_same_seed_gives_the_same_weights_bit_for_bit(samples: Path, tmp_path: Path, updates: str) -> None:
-    config = trainer(train_batches=20, eval_interval=10, embedding_updates=updates)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(samples: Path, tmp_path: Path, updates: str, framework: str) -> None:
+    config = trainer(framework=framework, train_batches=20, eval_interval=10, embedding_updates=updates)
     first, again, other = (training.train(MODEL, config, samples, tmp_path / str(i), seed=s) for i, s in enumerate((1, 1, 2)))
     assert [e.auc for e in first.history] == [e.auc for e in again.history]
     for name, array in weights(first.checkpoint).items():
@@ -191,21 +218,17 @@ def test_evaluating_what_has_no_metric(samples: Path, tmp_path: Path) -> None:
     write_samples(tmp_path, {"test": 30})
     table = pq.read_table(tmp_path / "test.parquet")
     pq.write_table(table.slice(0, 0), tmp_path / "test.parquet")
-    assert training.evaluate(report.checkpoint, tmp_path, "test") == {
-        "auc": None,
-        "logloss": None,
-        "rows": 0,
-        "positives": 0,
-        "base_rate": None,
-    }
+    undefined = dict.fromkeys(("auc", "logloss", "pr_auc", "ece", "predicted_observed", "base_rate"))
+    assert training.evaluate(report.checkpoint, tmp_path, "test") == {**undefined, "rows": 0, "positives": 0, "interval": {}}
     pq.write_table(table.drop_columns(["C2"]), tmp_path / "test.parquet")
     with pytest.raises(DataError, match="has no column C2"):
         training.evaluate(report.checkpoint, tmp_path, "test")
 
 
+@pytest.mark.oneflow
 def test_threads_hold_for_the_matrix_products_too(samples: Path, tmp_path: Path) -> None:
     from threadpoolctl import threadpool_info, threadpool_limits
 
     with threadpool_limits():  # puts the numbers back that it finds
-        training.train(MODEL, trainer(train_batches=2, threads=1), samples, tmp_path, seed=1)
+        training.train(MODEL, trainer(framework="oneflow", train_batches=2, threads=1), samples, tmp_path, seed=1)
         assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}

@@ -1,0 +1,24 @@
+"""A model in OneFlow on the CPU, step by step (eager)."""
+
+from __future__ import annotations
+
+from jdrec.config import TrainerConfig
+from jdrec.models import ModelSpec, build
+from jdrec.models.namespace import namespace
+from jdrec.training.dropout import Draws, dropout_module
+from jdrec.training.network import ModuleNetwork
+from jdrec.training.oneflow_blas import linear_module
+from jdrec.training.oneflow_library import load_oneflow
+
+
+def oneflow_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNetwork:
+    """A model in OneFlow on the CPU."""
+    flow = load_oneflow()
+    if config.threads:
+        from threadpoolctl import threadpool_limits
+
+        flow.set_num_threads(config.threads)
+        threadpool_limits(config.threads, user_api="blas")  # of the process, for the rest of its life
+    draws = Draws(seed)
+    model = build(namespace(flow, Linear=linear_module(flow), Dropout=dropout_module(flow, draws)), spec)
+    return ModuleNetwork(flow, model, draws)

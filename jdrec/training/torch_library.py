@@ -1,0 +1,65 @@
+"""PyTorch: importing it, choosing its device, and a model in it on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from jdrec.config import TrainerConfig
+from jdrec.errors import MissingExtra, TrainingError
+from jdrec.models import ModelSpec, build
+from jdrec.models.namespace import namespace
+from jdrec.training.dropout import Draws, dropout_module
+from jdrec.training.network import ModuleNetwork
+
+
+@cache
+def load_torch() -> Any:
+    """The torch package.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise MissingExtra("PyTorch", "torch", where="trainer.framework") from None
+    return torch
+
+
+def choose_device(wanted: str) -> str:
+    """ "cuda" or "cpu" for trainer.device.
+
+    Raises:
+        TrainingError: cuda is asked for and PyTorch finds none.
+    """
+    if wanted == "cpu" or load_torch().cuda.is_available():
+        return "cpu" if wanted == "cpu" else "cuda"
+    if wanted == "auto":
+        return "cpu"
+    raise TrainingError("PyTorch finds no CUDA GPU.", where="trainer.device", hint="Use trainer.device=cpu, or auto.")
+
+
+def torch_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNetwork:
+    """A model in PyTorch on the CPU."""
+    torch = load_torch()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    draws = Draws(seed)
+    model = build(namespace(torch, Dropout=dropout_module(torch, draws)), spec)
+    autocast: Callable[[], AbstractContextManager] = nullcontext
+    if config.amp != "none":
+        autocast = partial(torch.autocast, "cpu", torch.bfloat16 if config.amp == "bf16" else torch.float16)
+    return ModuleNetwork(torch, model, draws, autocast, _profiler)
+
+
+@contextmanager
+def _profiler(folder: Path) -> Iterator[None]:
+    """Leaves trace_torch.json."""
+    profile = load_torch().profiler.profile
+    with profile() as recorded:
+        yield
+    recorded.export_chrome_trace(str(folder / "trace_torch.json"))
