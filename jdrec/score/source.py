@@ -117,7 +117,7 @@ class Source:
 
     def _table(self, stack: ExitStack) -> Iterator[Chunk]:
         from jdrec.engines.embedded.extract import Batch
-        from jdrec.engines.embedded.plan import make_plan
+        from jdrec.engines.embedded.planner import make_plan
         from jdrec.system import cores
 
         run = self._run
@@ -225,7 +225,7 @@ def _open(run: Run, rows: Literal["table", "candidates"], named: tuple[str, str]
 
 def _needed(feature_set: FeatureSet, named: tuple[str, str]) -> set[str]:
     """Stored columns of the request table that features or results read."""
-    from jdrec.engines.embedded.plan import make_plan
+    from jdrec.engines.embedded.planner import make_plan
 
     table = feature_set.request
     read = make_plan(feature_set).columns_read(table.name)

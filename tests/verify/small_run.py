@@ -52,7 +52,7 @@ FEATURES = {
         "f_price": {"expr": "price", "encoding": "numeric"},
         "f_day": {"expr": "day", "kind": "drop"},
         "f_at": {"expr": "at", "kind": "drop"},
-        "own_count": {"over": "own", "expr": "count(id)", "kind": "categorical"},
+        "own_count": {"over": "own", "expr": "count(*)", "kind": "categorical"},
         "own_price": {"over": "own", "expr": "avg(price)", "encoding": "numeric"},
         "kinds": {"over": "seen", "expr": "topn_frequency(kind, 2)"},
         "sum_n": {"over": "seen", "expr": "sum(n)", "kind": "categorical"},
