@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,10 +16,11 @@ from jdrec.config import STAGES, Config
 from jdrec.errors import ConfigError, StageError
 from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
 from jdrec.system import peak_memory
-from jdrec.tracking.explain import Planned, reasons
-from jdrec.tracking.explain import show as show_plan
 from jdrec.tracking.record import Record
 from jdrec.verbs import VERBS
+
+if TYPE_CHECKING:
+    from jdrec.tracking.explain import Planned
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,9 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     if config.dry:
         if last is None or config.run:
             raise ConfigError("there is nothing to plan: the task runs no stages of its own.", where="dry")
-        show_plan(plan(this, last))
+        from jdrec.tracking.explain import show
+
+        show(plan(this, last))
         return None
     if last is not None and not config.run:  # an earlier run keeps its record
         this.record = Record(folder, config, overrides or [])
@@ -129,6 +132,7 @@ def _inputs(run: Run, stage: Stage) -> dict[str, Any]:
 def plan(run: Run, last: str) -> list[Planned]:
     """What `_run_stages` would do, without doing it; generated tables that are missing are not made either."""
     from jdrec.dataset.generated.folder import is_generated
+    from jdrec.tracking.explain import Planned, reasons
 
     cache = Cache(Path(run.config.cache.dir))
     settings = run.config.dataset.generate

@@ -1,10 +1,12 @@
-"""Where a run ran: versions, the machine, the state of the working folder's git repository."""
+"""Where a run ran: versions, the machine, the state of the working folder's git repository. Every run asks, so it has to be quick."""
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import subprocess
-from importlib import metadata
+import sys
 from typing import Any
 
 from jdrec.system import cores
@@ -18,28 +20,33 @@ def environment() -> dict[str, Any]:
     """Plain values for run.json: python, packages, machine, git (None outside a repository)."""
     return {
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        "packages": versions(),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": cores()},
         "git": git_state(),
     }
 
 
+def versions() -> dict[str, str]:
+    """Installed versions by the names of their folders: reading each package's metadata would take longer than rendering all SQL."""
+    found: dict[str, str] = {}
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")
+        except OSError:
+            continue
+        for name in names:
+            if match := re.fullmatch(r"(.+?)-(\d[^-]*)\.dist-info", name):
+                found.setdefault(re.sub(r"[-_.]+", "-", match[1]).lower(), match[2])
+    return {name: found[name] for name in _PACKAGES if name in found}
+
+
 def git_state() -> dict[str, Any] | None:
     """The commit that the working folder is at, and whether files that git knows have changed since."""
-    found = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
-    return None if found[0] is None else {"commit": found[0], "dirty": bool(found[1]) if found[1] is not None else None}
-
-
-def _git(*arguments: str) -> str | None:
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=_GIT_PATIENCE_S)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_PATIENCE_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), None)
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)} if done.returncode == 0 else None
