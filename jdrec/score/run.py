@@ -125,14 +125,13 @@ def _score_chunks(run: Run, source: Source, parts: Parts) -> int:
             if parts.has(chunk.number, chunk.rows):
                 found += 1
             else:
-                if found:
-                    log.info("going on after %s chunks that are there", f"{found:,}")
-                    found = 0
                 columns = {name: chunk.columns[name] for name in source.columns.names}
                 parts.write(chunk.number, table_of(columns, names, chunk.first, _scores(encoder, scorer, chunk)))
             rows += chunk.rows
             parts.count = chunk.number + 1
             task.advance(chunk.rows)
+    if found:
+        log.info("%s of %s chunks were there from an earlier call", f"{found:,}", f"{parts.count:,}")
     if not rows:
         raise DataError("there are no rows to score.", where="score.requests" if run.config.score.requests else None)
     return rows
