@@ -184,8 +184,11 @@ class Loop:
                 if interrupt.requested:
                     return "interrupted"
                 rate = self.schedule.at(self.step)
-                self._pending.append(self.adapter.train_batch(batches.batch(self.step), rate))
+                loss = self.adapter.train_batch(batches.batch(self.step), rate)
+                self._pending.append(loss)
                 self.step += 1
+                if isinstance(loss, float) and not math.isfinite(loss):  # known at once, before more steps hide where it comes from
+                    self._fetch_losses(rate, stream)
                 if config.profile:
                     self._profile(profile)
                 if self.step % config.loss_print_interval == 0:

@@ -1,0 +1,104 @@
+"""A training that is killed and started again ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from jdrec import training
+from jdrec.config import ModelConfig, TrainerConfig
+from jdrec.training.checkpoint import Checkpoint
+from jdrec.training.resume import SnapshotFolder
+
+pytestmark = pytest.mark.torch
+FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
+MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.2)
+KEYS: dict[str, Any] = {
+    "device": "cpu",
+    "batch_size": 100,
+    "learning_rate": 0.03,
+    "train_batches": 60,
+    "eval_interval": 20,
+    "resume_interval": 7,
+    "learning_rate_decay": {"kind": "plateau", "factor": 0.5},
+    "early_stop": {"enabled": False},
+}
+# What the killed process runs: it ends at once, in the middle of batch `at`, as by SIGKILL.
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+import msgspec
+from jdrec import training
+from jdrec.config import ModelConfig, TrainerConfig
+from jdrec.training.host_adapter import HostAdapter
+
+model, keys, samples, out, at = json.loads(sys.argv[1])
+plain, done = HostAdapter.train_batch, [0]
+
+def train_batch(self, batch, rate):
+    done[0] += 1
+    if done[0] == at:
+        os._exit(9)
+    return plain(self, batch, rate)
+
+HostAdapter.train_batch = train_batch
+training.train(msgspec.convert(model, ModelConfig), msgspec.convert(keys, TrainerConfig), Path(samples), Path(out), seed=1)
+"""
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return Checkpoint.load(folder).weights
+
+
+def run_and_die(samples: Path, out: Path, at: int, keys: dict[str, Any]) -> None:
+    arguments = msgspec.json.encode([MODEL, keys, str(samples), str(out), at]).decode()
+    done = subprocess.run([sys.executable, "-c", SCRIPT, arguments], check=False, capture_output=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 9, done.stderr.decode()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+def test_killed_at_any_step_it_ends_with_the_same_weights(samples: Path, tmp_path: Path, framework: str, optimizer: str) -> None:
+    keys = {**KEYS, "framework": framework, "optimizer": optimizer}
+    whole = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "whole", seed=1)
+    for at in (5, 34) if optimizer == "adam" else (41,):  # before the first snapshot; between two; right after an evaluation
+        out = tmp_path / f"killed_{at}"
+        run_and_die(samples, out, at, keys)
+        assert (out / "unfinished").is_dir() == (at > 7)
+        report = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, out, seed=1)
+        assert [(e.step, e.auc, e.train_loss, e.learning_rate, e.best) for e in report.history] == [
+            (e.step, e.auc, e.train_loss, e.learning_rate, e.best) for e in whole.history
+        ]
+        assert report.best == whole.best and report.step == 60
+        for name, array in weights(whole.checkpoint).items():
+            assert np.array_equal(array, weights(report.checkpoint)[name]), name
+        assert not (out / "unfinished").exists()
+
+
+def test_another_configuration_starts_anew(samples: Path, tmp_path: Path) -> None:
+    run_and_die(samples, tmp_path, 30, {**KEYS, "framework": "torch"})
+    keys = {**KEYS, "framework": "torch", "learning_rate": 0.01, "train_batches": 20}
+    fresh = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "fresh", seed=1)
+    again = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path, seed=1)
+    for name, array in weights(fresh.checkpoint).items():
+        assert np.array_equal(array, weights(again.checkpoint)[name]), name
+
+
+def test_a_damaged_snapshot_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = SnapshotFolder(tmp_path / "unfinished", "key")
+    assert folder.load() is None
+    folder.save({"step": 3}, {"a": np.arange(3.0)}, {"b": np.ones(2)})
+    found = folder.load()
+    assert found is not None and found.loop == {"step": 3}
+    assert found.weights["a"].tolist() == [0, 1, 2] and found.state["b"].tolist() == [1, 1]
+    assert SnapshotFolder(tmp_path / "unfinished", "other").load() is None
+    os.truncate(tmp_path / "unfinished" / "state.safetensors", 20)
+    assert folder.load() is None
+    assert "cannot be read, training starts anew" in caplog.text
