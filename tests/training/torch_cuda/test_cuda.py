@@ -12,14 +12,18 @@ import torch
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING
 from jdrec.training.data import Batch
+from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.graph import DeviceQueue
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
+from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
 from tests.training.torch_cuda.conftest import BATCH, SIZES, random_batches
+from tests.training.torch_cuda.test_fast import Samples, config
 from tests.training.torch_cuda.test_step import make, start
+from tests.training.torch_cuda.training import trained
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
@@ -87,3 +91,24 @@ def test_bf16_learns_as_fp32_does(spec: ModelSpec) -> None:
             step(there(batch))
     assert exact.losses[:3].mean() > 1.3 * exact.losses[37:40].mean()
     assert torch.allclose(exact.losses[:40], rough.losses[:40], rtol=0.05, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["deepfm", "wide_deep"])
+def test_the_adapter_trains_as_on_the_cpu(name: str) -> None:
+    losses, expected, _ = trained(name, "cpu")
+    found_losses, found, adapter = trained(name, "cuda")
+    assert adapter.device == "cuda"
+    np.testing.assert_allclose(found_losses, losses, rtol=1e-4)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], value, atol=1e-3 if key == "logits" else 2e-4, err_msg=key)
+
+
+def test_batches_gathered_ahead_arrive_in_order(spec: ModelSpec) -> None:
+    batches = random_batches(40)
+    one, two = (FastAdapter(spec, config(), 7, Processes("cuda")) for _ in range(2))
+    ahead = two.batches(Samples(batches))
+    for k in [*range(20), *range(3, 8)]:  # a restart on the way
+        first, second = one.train_batch(batches[k], 1e-2), two.train_batch(ahead.batch(k), 1e-2)
+    assert float(first) == pytest.approx(float(second), rel=1e-4)
+    np.testing.assert_allclose(one.weights()[EMBEDDING], two.weights()[EMBEDDING], atol=1e-4)

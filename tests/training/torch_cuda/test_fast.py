@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from tests.training.torch_cuda.conftest import BATCH, random_batches
 
 from jdrec.config import TrainerConfig
 from jdrec.models import ModelSpec
@@ -20,6 +19,7 @@ from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.losses import Losses
 from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_library import torch_network
+from tests.training.torch_cuda.conftest import BATCH, random_batches
 
 
 def config(**values: Any) -> TrainerConfig:
