@@ -12,6 +12,7 @@ import torch
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING
 from jdrec.training.data import Batch
+from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.graph import DeviceQueue
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
@@ -22,7 +23,7 @@ from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
 from tests.training.torch_cuda.conftest import BATCH, SIZES, random_batches
 from tests.training.torch_cuda.test_fast import Samples, config
-from tests.training.torch_cuda.test_step import make, start
+from tests.training.torch_cuda.test_step import make, saved, start
 from tests.training.torch_cuda.training import trained
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -34,7 +35,7 @@ def on_gpu(spec: ModelSpec, dtype: Any = torch.float32, seed: int = 0) -> tuple[
     table = Table(spec.rows, RowLayout(spec.embedding_dim), GPU)
     step = DeepFMStep(spec, SingleRows(table, BATCH, len(spec.fields)), BATCH, dtype, GPU, seed)
     weights = start(spec, step)
-    table.load("weight", weights[EMBEDDING])
+    storage.fill(table.part("weight"), weights[EMBEDDING])
     step.load_dense("weight", weights)
     return step, table
 
@@ -78,7 +79,7 @@ def test_steps_in_fp32_are_those_of_the_cpu(spec: ModelSpec, name: str, dropout:
             step(there(batch))
     assert int(step.step) == 8
     np.testing.assert_allclose(step.losses[:8].cpu(), expected.losses[:8], rtol=2e-5)
-    np.testing.assert_allclose(table.save("weight"), expected_table.save("weight"), atol=1e-4)
+    np.testing.assert_allclose(saved(table), saved(expected_table), atol=1e-4)
     for key, value in step.dense("weight").items():
         np.testing.assert_allclose(value, expected.dense("weight")[key], atol=1e-4, err_msg=key)
 

@@ -14,9 +14,11 @@ from jdrec.models import ModelSpec, build
 from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.models.namespace import namespace
 from jdrec.training.data import Batch
+from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.elementwise import activate_, adam_, begin_step_, kept
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
+from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
@@ -73,9 +75,13 @@ def make(spec: ModelSpec, batch: int = BATCH, dtype: Any = torch.float32, seed: 
     table = Table(spec.rows, layout, CPU)
     step = DeepFMStep(spec, SingleRows(table, batch, len(spec.fields)), batch, dtype, CPU, seed)
     weights = start(spec, step)
-    table.load("weight", weights[EMBEDDING])
+    storage.fill(table.part("weight"), weights[EMBEDDING])
     step.load_dense("weight", weights)
     return step, table, Pack(Shape(batch, len(spec.fields), True), 1, CPU).batches[0]
+
+
+def saved(table: Table) -> np.ndarray:
+    return storage.collect(table.part("weight"), len(table), Processes("cpu"))
 
 
 def start(spec: ModelSpec, step: DeepFMStep) -> dict[str, np.ndarray]:
@@ -95,7 +101,7 @@ def test_steps_are_those_of_autograd_and_adam(spec: ModelSpec, name: str) -> Non
         step.learning_rate.fill_(rate)
         step(inputs)
         assert float(step.losses[k]) == pytest.approx(plain.step(batch, rate), rel=1e-5)
-    assert np.allclose(table.save("weight"), plain.table, atol=2e-5)
+    assert np.allclose(saved(table), plain.table, atol=2e-5)
     for key, value in step.dense("weight").items():
         assert np.allclose(value, plain.model.state_dict()[key].numpy(), atol=2e-5), key
 
@@ -114,7 +120,7 @@ def test_gradients_with_dropout_are_those_of_autograd_with_the_same_masks(spec: 
         step.learning_rate.fill_(1e-2)
         step(inputs)
         assert float(step.losses[int(count) - 1]) == pytest.approx(plain.step(batch, 1e-2), rel=1e-5)
-    assert np.allclose(table.save("weight"), plain.table, atol=2e-5)
+    assert np.allclose(saved(table), plain.table, atol=2e-5)
     for key, value in step.dense("weight").items():
         assert np.allclose(value, plain.model.state_dict()[key].numpy(), atol=2e-5), key
 
@@ -128,7 +134,7 @@ def test_weights_of_samples_weigh_their_loss(spec: ModelSpec) -> None:
     step.learning_rate.fill_(1e-3)
     step(inputs)
     assert float(step.losses[0]) == pytest.approx(plain.step(batch, 1e-3), rel=1e-5)
-    assert np.allclose(table.save("weight"), plain.table, atol=1e-6)
+    assert np.allclose(saved(table), plain.table, atol=1e-6)
 
 
 def test_bf16_stays_close_to_fp32(spec: ModelSpec) -> None:
