@@ -11,7 +11,7 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         from jdrec.help import text
 
-        print(text(), end="")
+        print(text(sys.argv[1:]), end="")
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us raw instead of being printed by Hydra
     from jdrec.composition import explain, run_with_hydra
@@ -25,8 +25,16 @@ def main() -> None:
         message = explain(error)
         if message is None:
             raise
-        print(message, file=sys.stderr)
+        print(_coloured(message), file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _coloured(message: str) -> str:
+    """The first word in red on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
+        return message
+    first, colon, rest = message.partition(":")
+    return f"\033[1;31m{first}{colon}\033[0m{rest}"
 
 
 if __name__ == "__main__":

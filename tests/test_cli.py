@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from jdrec import help
+from jdrec.config import Config, Task
+from jdrec.config.describe import rows
 
 
 def jdrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -16,9 +23,43 @@ def jdrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_help_fits_on_a_screen_and_names_tasks_groups_and_keys(tmp_path: Path) -> None:
     done = jdrec("--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) <= 45
+    assert len(done.stdout.splitlines()) <= 56
     for word in ("preprocess", "experiment", "jd_tutorial", "trainer.learning_rate", "--config-dir"):
         assert word in done.stdout
+
+
+def test_help_of_a_task_has_its_keys(tmp_path: Path) -> None:
+    done = jdrec("task=compare", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("task=compare: two engines cell by cell: compare.with=spark\n")
+    assert '  compare.with = "spark"  (embedded | spark | openmldb)\n' in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_task_has_help_of_its_own() -> None:
+    assert set(help._KEYS) == set(get_args(Task))
+    names = {key.name for key in rows(Config)}
+    for task, prefixes in help._KEYS.items():
+        assert help.text([f"task={task}"]).startswith(f"task={task}: ")
+        for prefix in prefixes:
+            assert any(name == prefix or name.startswith(f"{prefix}.") for name in names), prefix
+
+
+@pytest.mark.parametrize(("environment", "colour"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_errors_are_coloured_on_a_terminal_only(environment: dict[str, str], colour: bool, tmp_path: Path) -> None:
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jdrec", "task=fly"],
+        cwd=tmp_path,
+        stderr=other,
+        env={key: value for key, value in os.environ.items() if key != "NO_COLOR"} | environment,
+    )
+    os.close(other)
+    seen = os.read(main, 4096).decode()
+    process.wait()
+    assert ("\033[1;31merror:\033[0m task: 'fly'" in seen) == colour and "'fly' is not a valid value" in seen
+    plain = jdrec("task=fly", cwd=tmp_path)
+    assert plain.stderr.startswith("error: task: 'fly'")
 
 
 @pytest.mark.parametrize(
