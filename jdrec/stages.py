@@ -15,7 +15,7 @@ import msgspec
 
 from jdrec.cache import publish
 from jdrec.config import Config
-from jdrec.errors import ConfigErrors, DataError
+from jdrec.errors import MissingExtra
 from jdrec.files import write_text
 from jdrec.progress import Progress
 
@@ -91,6 +91,7 @@ class Stage:
         rooms: the source folders whose change makes old results void.
         inputs: plain containers of the configuration and data that matter to it.
         make: fills an empty folder and returns a one-line summary.
+        then: what is done anew in every run folder, reused result or not; it may return another summary.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Stage:
     rooms: tuple[str, ...]
     inputs: Callable[[Run], Any]
     make: Callable[[Run, Path], str]
+    then: Callable[[Run], str] | None = None
 
 
 # --- what goes into each stage, and what it does -------------------------------------------------------------------------
@@ -128,30 +130,34 @@ def check(run: Run) -> str:
         log.log(logging.WARNING if asked else logging.DEBUG, "warning: %s", warning)
     summary = f"{len(run.feature_set.features)} columns, {len(run.feature_set.windows)} windows, {len(run.feature_set.joins)} joins"
     if warnings:
-        summary += f", {len(warnings)} warnings" + ("" if asked else " (task=check shows them)")
+        summary += f", {_count(len(warnings))}" + ("" if asked else " (task=check shows them)")
     if asked:
         if run.config.engine.name == "embedded":
             from jdrec.engines.embedded.planner import make_plan
 
             make_plan(run.feature_set)  # refuses what only other engines have
-        compiler.check(run.feature_set, deployable=deployable)
-        summary += f"; accepted by OpenMLDB's compiler, {'batch and request' if deployable else 'batch'}"
+        try:
+            compiler.check(run.feature_set, deployable=deployable)
+            summary += f"; accepted by OpenMLDB's compiler, {'batch and request' if deployable else 'batch'}"
+        except MissingExtra as error:  # all but the compiler has spoken
+            log.warning("warning: OpenMLDB's compiler was not asked: %s", error)
     return summary
+
+
+def _count(warnings: int) -> str:
+    return "1 warning" if warnings == 1 else f"{warnings} warnings"
 
 
 def _check_data(run: Run) -> list[Finding]:
     """What the tables show, where they are."""
     from jdrec.dataset.tables import open_tables
-    from jdrec.features import checks
+    from jdrec.engines import data_checks
 
     root = Path(run.config.dataset.root)
     if not root.is_dir():  # not even generated ones: a check makes nothing
         log.info("no data in %s: the definition alone is checked", root)
         return []
-    findings = checks.check_data(run.feature_set, open_tables(run.feature_set, root, run.config.dataset.timezone))
-    if errors := [DataError(finding.message, where=finding.where) for finding in findings if finding.error]:
-        raise ConfigErrors(errors)
-    return findings
+    return data_checks.check(run.feature_set, open_tables(run.feature_set, root, run.config.dataset.timezone))
 
 
 def _query(config: Config) -> dict[str, Any]:
@@ -175,7 +181,8 @@ def _extract(run: Run, out: Path) -> str:
 
     engine, file = run.config.engine.name, out / "features.parquet"
     report = extract_with(engine, run.feature_set, run.tables, file, config=run.config, progress=run.progress)
-    return f"{report.rows:,} rows x {report.columns} columns, peak memory {report.peak_memory_bytes / 2**20:,.0f} MiB"
+    summary = f"{report.rows:,} rows x {report.columns} columns, peak memory {report.peak_memory_bytes / 2**20:,.0f} MiB"
+    return summary + (f", {_count(report.warnings)} about the tables (task=check shows them)" if report.warnings else "")
 
 
 def _preprocess_inputs(run: Run) -> Any:
@@ -277,6 +284,24 @@ def is_exported(run: Run) -> bool:
     return present and config.read_text(encoding="utf-8") == pbtxt.render(run.feature_set, triton)
 
 
+def _report_inputs(run: Run) -> Any:
+    return {"report": [run.config.report.rows, run.config.report.groups]}
+
+
+def _report(run: Run, out: Path) -> str:
+    from jdrec.report.collect import collect
+
+    content = json.dumps(collect(run), ensure_ascii=False, allow_nan=False)
+    (out / "report.json").write_text(content + "\n", encoding="utf-8")
+    return f"{len(content) / 2**10:,.0f} KiB of statistics"
+
+
+def _write_page(run: Run) -> str:
+    from jdrec.report.page import write_page
+
+    return write_page(run)
+
+
 _DATA = ("features", "dataset", "engines")
 CACHED = {
     stage.name: stage
@@ -286,5 +311,6 @@ CACHED = {
         Stage("train", "preprocess", ("models", "training"), _train_inputs, _train),
         Stage("evaluate", "train", ("training",), lambda run: {"evaluate": run.config.evaluate}, _evaluate),
         Stage("export", "evaluate", ("serving", "models", "training"), _export_inputs, _export),
+        Stage("report", "export", ("report", "training"), _report_inputs, _report, _write_page),
     )
 }

@@ -11,9 +11,11 @@ class ExtractReport:
 
     Attributes:
         peak_memory_bytes: most resident memory of the engine's process; a cluster's executors are not counted.
+        warnings: how many the tables gave (see `data_checks`).
     """
 
     rows: int
     columns: int
     seconds: float
     peak_memory_bytes: int
+    warnings: int = 0

@@ -1,14 +1,13 @@
 """What a feature set may do but hardly should (warnings), and what cannot be right (errors).
 
 Each check is a function of the feature set; to add one, write it, add it to `_CHECKS` and give docs/checks.md an example. What a deployment
-cannot do is in `deployment.py`, what only data can tell in `data_checks.py`.
+cannot do is in `deployment.py`, what only data can tell in `engines/data_checks.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from jdrec.errors import CheckError, ConfigErrors
 from jdrec.features import expression as ast
@@ -16,9 +15,6 @@ from jdrec.features.deployment import undeployable
 from jdrec.features.finding import Finding
 from jdrec.features.spec import Feature, FeatureSet, Kind, Window
 from jdrec.features.types import SqlType
-
-if TYPE_CHECKING:
-    from jdrec.dataset.tables import TableSet
 
 CALENDAR_FUNCTIONS = frozenset({"dayofweek", "dayofyear", "weekofyear", "day", "month", "year", "hour", "last_day", "date_format"})
 
@@ -39,17 +35,6 @@ def check(feature_set: FeatureSet, *, deployable: bool = True) -> list[Finding]:
     if errors:
         raise ConfigErrors(errors)
     return findings
-
-
-def check_data(feature_set: FeatureSet, tables: TableSet) -> list[Finding]:
-    """What the tables themselves show: requests that are not unique, ties of joins, requests at the moment of an event.
-
-    Raises:
-        DataError: a table cannot be read.
-    """
-    from jdrec.features import data_checks
-
-    return data_checks.check(feature_set, tables)
 
 
 def _fields(feature_set: FeatureSet) -> list[Feature]:

@@ -9,6 +9,7 @@ import pytest
 
 from jdrec.config import load
 from jdrec.dataset.tables import open_tables
+from jdrec.engines import data_checks
 from jdrec.errors import ConfigErrors, JdrecError
 from jdrec.features import checks, compiler, deployment
 from jdrec.features.resolve import resolve
@@ -44,7 +45,7 @@ def test_the_definition_by_itself_is_fine() -> None:
 def test_the_tables_get_this_message(example: Example, tmp_path: Path) -> None:
     write_tables(tmp_path)
     feature_set = resolve(load(changed(example.changes)))
-    found = checks.check_data(feature_set, open_tables(feature_set, tmp_path, feature_set.timezone))
+    found = data_checks.findings(feature_set, open_tables(feature_set, tmp_path, feature_set.timezone))
     expected = list(dict.fromkeys((one.kind, one.message) for one in (examples(data=True)[0], example)))
     assert [("error" if finding.error else "warning", str(finding)) for finding in found] == expected
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jdrec.dataset import arrow
 from jdrec.dataset.tables import TableSet
-from jdrec.engines.embedded.derived import with_derived
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.joins import last_join
+from jdrec.engines.embedded.load import load_tables
 from jdrec.engines.embedded.plan import Plan, Result, Walk
 from jdrec.engines.embedded.planner import make_plan
 from jdrec.engines.embedded.program import StoreProgram
@@ -27,7 +25,6 @@ from jdrec.engines.embedded.vector import Vector
 from jdrec.engines.report import ExtractReport
 from jdrec.errors import DataError
 from jdrec.features.spec import FeatureSet
-from jdrec.features.types import SqlType
 from jdrec.files import replacing
 from jdrec.progress import Progress
 from jdrec.system import cores, peak_memory
@@ -162,40 +159,6 @@ def request_times(time: Vector, what: str) -> np.ndarray:
         raise DataError(f"{what} is NULL in {missing:,} of {len(time):,} requests: a request needs its time.")
     check_times(time, what)
     return np.ascontiguousarray(time.data, np.int64)
-
-
-def load_tables(
-    plan: Plan, tables: TableSet, progress: Progress, *, only: Collection[str] | None = None, pool: ThreadPoolExecutor | None = None
-) -> dict[str, dict[str, Vector]]:
-    """The columns that the plan reads, whole; no rows of tables that are not in `only`."""
-    needed = {name: plan.columns_read(name) for name in tables}
-    needed = {name: columns for name, columns in needed.items() if columns}
-
-    def load(name: str) -> dict[str, Vector]:
-        table, columns = tables[name].table, needed[name]
-        sources = {source for column in columns if column in table.derived for source in table.stored(column)}
-        stored = {column: is_encoded for column, is_encoded in columns.items() if column not in table.derived} | dict.fromkeys(
-            sources, True
-        )
-        encoded = [column for column, is_encoded in stored.items() if is_encoded]
-        parts: dict[str, list[Any]] = {column: [] for column in stored}
-        for part in tables[name].read(list(stored), encoded) if only is None or name in only else ():
-            for column, array in part.items():
-                parts[column].append(array)
-        read = {column: _whole(parts[column], table.columns[column]) for column in stored}
-        return with_derived(table, read, columns, len(next(iter(read.values()))))
-
-    with progress.task("read tables", total=len(needed)) as task:
-        result = {}
-        for name, columns in zip(needed, pool.map(load, needed) if pool is not None else map(load, needed), strict=True):
-            result[name] = columns
-            task.advance()
-    return result
-
-
-def _whole(parts: list[Any], type_: SqlType) -> Vector:
-    array = arrow.one_chunk(pa.chunked_array(parts)) if parts else arrow.empty(type_.arrow)
-    return Vector.of_arrow(array, type_)
 
 
 def _write(out: Path, columns: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
