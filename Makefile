@@ -1,5 +1,5 @@
 # make demo         from nothing to a served score, on generated tables
-# make test         what a laptop can test; ALL=1 adds Spark (needs Java) and the slow tests
+# make test         what a laptop can test; ALL=1 adds PyTorch, Spark (needs Java) and the slow tests
 # make lint         style and types
 # make golden       rewrites the golden files under tests/golden
 # make reference    rewrites docs/reference.md and docs/functions.md
@@ -9,6 +9,7 @@
 # make clean        removes results; .venv stays
 
 EXTRAS := oneflow,openmldb,serving,dev
+ALL_EXTRAS := spark,torch
 PYTHON := .venv/bin/python
 PIP := .venv/bin/pip --quiet --disable-pip-version-check
 # OneFlow's graph compiler crashed once after hundreds of other tests in the same process; it gets one of its own.
@@ -30,10 +31,14 @@ setup: .venv/.installed
 	$(PIP) install --editable ".[$(EXTRAS),spark]"
 	touch $@
 
+.venv/.installed-all: .venv/.installed
+	$(PIP) install --editable ".[$(EXTRAS),$(ALL_EXTRAS)]"
+	touch $@
+
 demo: setup
 	$(PYTHON) -m jdrec +experiment=jd_demo hydra.run.dir=outputs/demo task=demo
 
-test: setup lint $(if $(ALL),.venv/.installed-spark)
+test: setup lint $(if $(ALL),.venv/.installed-all)
 	$(if $(ALL),$(PYTHON) -m jdrec.engines.spark.jars || test -z "$$CI" # a user without Java skips what needs them)
 	$(PYTHON) -m pytest --ignore=$(GRAPH_TESTS) --ignore=$(PARITY_TESTS) $(if $(ALL),,-m "not slow and not spark")
 	$(PYTHON) -m pytest $(GRAPH_TESTS)
