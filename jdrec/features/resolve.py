@@ -244,7 +244,20 @@ class _Resolver:
         node, type_ = scope.parse(entry.expr, windowed=window is not None)
         if window is not None and not any(isinstance(n, ast.Call) and functions.FUNCTIONS[n.name].is_aggregate for n in ast.walk(node)):
             raise ExpressionError("nothing in it runs over a window: drop `over`, or use an aggregate.")
+        self.check_constants(node, window)
         return node, type_
+
+    def check_constants(self, node: ast.Node, window: Window | None) -> None:
+        """Derived columns that read no column are constants, which OpenMLDB does not aggregate."""
+        union = window.union if window is not None else ()
+        for call in (part for part in ast.walk(node) if isinstance(part, ast.Call) and functions.FUNCTIONS[part.name].is_aggregate):
+            if any(isinstance(part, ast.Star) for part in ast.walk(call)):
+                continue
+            columns = [part for part in ast.walk(call) if isinstance(part, ast.Column)]
+            tables = [self.joins[column.table].table if column.table else (union or (self.request.name,))[0] for column in columns]
+            if columns and not any(self.tables[table].stored(column.name) for table, column in zip(tables, columns, strict=True)):
+                message = f"{call.name} has nothing to run over: {columns[0].name} is made of no column."
+                raise ExpressionError(message, column=call.start + 1)
 
     def find_window(self, name: str | None, where: str) -> Window | None:
         if name is not None and name not in self.config.windows:

@@ -337,6 +337,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
         "features.label.observed_until: 'tomorrow' is neither table.column nor an ISO time such as 2016-04-10 23:59:59.",
     ),
     (
+        {"features.derived": {"visit": {"one": "1"}}, "features.features": {"f": {"over": "visits_3", "expr": "2 * ew_avg(one, 0.5)"}}},
+        "features.features.f.expr: column 5: ew_avg has nothing to run over: one is made of no column.",
+    ),
+    (
         {"features.query": {"keys": ["a", "b"]}},
         "features.query.keys: it takes one name for each of the query's 1 key columns, not 2. Leave keys out to have them named.",
     ),
