@@ -40,6 +40,9 @@ class OnlineConfig(Section, frozen=True, kw_only=True):
             "checkpoint: now and then, so that a killed process costs nothing and a loss of power the last inserts."
         ),
     ] = "commit"
+    drop_damaged: Annotated[
+        bool, Meta(description="Open a store whose log is damaged before its end, and give up the inserts that follow the damage.")
+    ] = False
     ttl: Annotated[
         Literal["forever", "derived"] | dict[str, TtlConfig],
         Meta(

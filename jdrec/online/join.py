@@ -27,6 +27,7 @@ class OnlineJoin(Protocol):
     """The joined table's rows as far as a request may need them. Not safe for several threads."""
 
     join: Join
+    expires: bool
 
     def insert(self, columns: Mapping[str, Sequence[Any]], rows: int, now_ms: int) -> None:
         """Adds rows in order of arrival: storage values of the table's columns."""
@@ -86,6 +87,7 @@ class LastJoin:
         self._order = columns.index(join.order_by) if join.order_by is not None else None
         # The newest row is never surplus, so only its age can make it expire; without an order that of its arrival.
         self._age_ms = ttl.age_ms if ttl.rule in (TtlRule.ABSOLUTE, TtlRule.ABSORLAT) else 0
+        self.expires = self._age_ms > 0
         self._arrived: dict[Any, int] = {}
         keys_of = [table[right] for _, right in join.on]
         rows = len(keys_of[0])
@@ -159,7 +161,7 @@ class ConditionalJoin:
         ttl: TimeToLive,
         now_ms: int,
     ):
-        self.join, self._cells, self._ttl, self._width = join, cells, ttl, len(columns)
+        self.join, self._cells, self._ttl, self.expires = join, cells, ttl, not ttl.forever
         assert join.condition is not None
         read = [node for node in ast.walk(join.condition) if isinstance(node, ast.Column) and node.table != join.name]
         self._read = dict.fromkeys([*((via, left) for via, left, _ in join.keys), *((node.table, node.name) for node in read)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import time as clock
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,13 +30,14 @@ from jdrec.online.results import decoder, is_word
 from jdrec.online.rows import Row, RowReader, date_of, vectors_of
 from jdrec.online.scalar import Cells, compiled
 from jdrec.online.store import Dictionaries, OnlineStore, RequestProgram
-from jdrec.online.ttl import FOREVER, TimeToLive
+from jdrec.online.ttl import TimeToLives
 from jdrec.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from jdrec.dataset.tables import TableSet
+    from jdrec.online.opening import Recovery
 
 _AT_A_TIME = 64  # rows of an insert after which computes may go in between
 
@@ -69,13 +71,14 @@ class RequestSession:
         feature_set: the definition.
         tables: what is stored at first.
         preload: names of the tables to load; the others start empty. All by default.
-        ttls: by table, how long its rows are kept; for ever by default.
+        ttls: how long rows are kept; for ever by default.
         journal: makes inserts durable.
         max_memory_bytes: inserts that would make the store larger are refused; 0: no limit.
         now_ms: the clock that ages count from.
 
     Attributes:
         names: of the output columns.
+        recovery: what was read from a durable store.
 
     Raises:
         CheckError: a feature that the embedded engine does not compute.
@@ -89,7 +92,7 @@ class RequestSession:
         *,
         preload: Collection[str] | None = None,
         progress: Progress | None = None,
-        ttls: Mapping[str, TimeToLive] | None = None,
+        ttls: TimeToLives | None = None,
         journal: Journal | None = None,
         max_memory_bytes: int = 0,
         now_ms: Callable[[], int] = lambda: int(clock.time() * 1000),
@@ -98,8 +101,8 @@ class RequestSession:
         self.names = tuple(feature.name for feature in feature_set.features)
         self._plan = make_plan(feature_set)
         self._journal, self._max_memory_bytes, self._now_ms = journal, max_memory_bytes, now_ms
-        self._ttls = dict.fromkeys(feature_set.tables, FOREVER) | dict(ttls or {})
-        self._expires = any(not ttl.forever for ttl in self._ttls.values())
+        self._ttls = ttls or TimeToLives("forever", feature_set)
+        self.recovery: Recovery | None = None
         self._lock, self._writing = Lock(), Lock()
         self._evaluate = evaluate_briefly()  # compiled now where it never was, so that no request waits for it
         self._readers = {name: RowReader(table) for name, table in feature_set.tables.items()}
@@ -221,7 +224,8 @@ class RequestSession:
                 "memory_bytes": self.memory_bytes,
                 "max_memory_bytes": self._max_memory_bytes or None,
                 "disk_bytes": self._journal.disk_bytes if self._journal is not None else None,
-                "ttl": {name: str(ttl) for name, ttl in self._ttls.items()},
+                "ttl": self._ttls.describe(self.feature_set.tables),
+                "recovery": dataclasses.asdict(self.recovery) if self.recovery is not None else None,
             }
 
     def close(self) -> None:
@@ -257,16 +261,17 @@ class RequestSession:
             self._joins: dict[str, OnlineJoin] = {}
             for join in plan.joins:
                 columns, types = sorted(plan.joined_columns(join.name)), feature_set.tables[join.table].types
-                self._joins[join.name] = make_join(join, columns, types, data[join.table], cells, self._ttls[join.table], now_ms)
+                ttl = self._ttls.of(join.table, [right for _, right in join.on], join.order_by)
+                self._joins[join.name] = make_join(join, columns, types, data[join.table], cells, ttl, now_ms)
                 task.advance()
             self._dictionaries = Dictionaries(kept)
             self._stores = []
             for planned in kept:
                 self._stores.append(OnlineStore(planned, feature_set, self._dictionaries, data, self._ttls))
                 task.advance()
-        if self._expires:
-            for store in self._stores:
-                store.expire(now_ms)
+        self._expires = any(store.slabs.expires for store in self._stores) or any(join.expires for join in self._joins.values())
+        for store in self._stores:
+            store.expire(now_ms)
         self._prepare_windows(plan, cells)
         self._prepare_outputs(plan, cells)
         self._refresh()
@@ -392,7 +397,8 @@ class RequestSession:
         if not self._max_memory_bytes:
             return
         stores = [store for store in self._stores if any(name == table for name, _ in store.roles)]
-        wanted = rows * (sum(2 * store.slabs.row_bytes for store in stores) + 200 * (len(stores) + len(self._joins)))
+        joins = [join for join in self._joins.values() if join.join.table == table]
+        wanted = rows * 200 * (len(stores) + len(joins)) + sum(2 * store.slabs.row_bytes * (rows + store.slabs.longest) for store in stores)
         if self.memory_bytes + wanted > self._max_memory_bytes and self._expires:
             with self._lock:
                 for store in self._stores:

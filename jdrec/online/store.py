@@ -22,7 +22,7 @@ from jdrec.features.types import SqlType
 from jdrec.online.dictionary import GrowingDictionary
 from jdrec.online.scalar import Cells, compiled
 from jdrec.online.slabs import Slabs, storage
-from jdrec.online.ttl import TimeToLive
+from jdrec.online.ttl import TimeToLives
 
 T = SqlType
 _KEY_BYTES = 130  # about what a dictionary entry, a short string and a number take
@@ -65,7 +65,7 @@ class OnlineStore:
         store: the plan.
         dictionaries: what its strings are encoded by.
         tables: what it holds at first: the columns of each of its tables.
-        ttls: by table, how long its rows are kept.
+        ttls: how long rows are kept.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class OnlineStore:
         feature_set: FeatureSet,
         dictionaries: Dictionaries,
         tables: Mapping[str, Mapping[str, Vector]],
-        ttls: Mapping[str, TimeToLive],
+        ttls: TimeToLives,
     ):
         self.plan = store
         self._request_table, self._request_time = feature_set.request_table, feature_set.request_time
@@ -85,7 +85,10 @@ class OnlineStore:
         self.ordered = [dictionary for dictionary in self.dictionaries if dictionary is not None and dictionary.ranks is not None]
         self._numbers: dict[Any, int] = {}
         self.group: Callable[[Any, int], int] = self._numbers.get  # the number of a key
-        self._ttls = [ttls[name] for name, _ in self.roles]
+        self._ttls = [
+            ttls.of(name, store.request_keys, self._request_time) if is_request else ttls.of(name, store.keys, store.time)
+            for name, is_request in self.roles
+        ]
         self.expires_by_age = any(ttl.by_age for ttl in self._ttls)
         self.slabs = self._load([self._as_members(is_request, name, tables[name]) for name, is_request in self.roles])
 

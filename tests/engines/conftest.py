@@ -21,7 +21,12 @@ def config_of(dataset: str, features: str, root: Path) -> Config:
 
 
 def feature_set_of(tables: dict[str, Any], features: str) -> FeatureSet:
-    """A feature set over tables given as {name: {column: type, ...}}; a table's time column is `ts`. Requests are `t1`, their key `id`."""
+    """The feature set of `config_with`."""
+    return resolve(config_with(tables, features))
+
+
+def config_with(tables: dict[str, Any], features: str) -> Config:
+    """Features over tables given as {name: {column: type, ...}}; a table's time column is `ts`. Requests are `t1`, their key `id`."""
     dataset = {
         "root": ".",
         "database": "db",
@@ -30,7 +35,7 @@ def feature_set_of(tables: dict[str, Any], features: str) -> FeatureSet:
         },
     }
     settings = yaml.safe_load(features)
-    return resolve(load({"dataset": dataset, "features": {"request": {"table": "t1", "key": "id", "time": "ts"}, **settings}}))
+    return load({"dataset": dataset, "features": {"request": {"table": "t1", "key": "id", "time": "ts"}, **settings}})
 
 
 @pytest.fixture(scope="session")
