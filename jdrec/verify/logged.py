@@ -31,18 +31,17 @@ class Logged:
     Attributes:
         table: the requests as rows of the request table.
         features: the feature set's columns as they were answered.
-        ids: int64 [rows, fields]. scores: float64 [rows].
+        own: int64 [n], the rows that the model answered that is verified. ids: int64 [n, fields], scores: float64 [n], of these.
         stored: bool [rows], whether the request was stored after it was scored.
-        own: bool [rows], whether the model that is verified answered it.
     """
 
     table: StoredRows
     columns: dict[str, Any]
     features: pa.Table
+    own: np.ndarray
     ids: np.ndarray
     scores: np.ndarray
     stored: np.ndarray
-    own: np.ndarray
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -77,23 +76,24 @@ def read(folder: Path, run: Run, limit: int | None = None) -> Logged:
             where="verify.requests",
         )
     columns = {name: _one(whole[_REQUEST + name]) for name in feature_set.request.columns}
-    ids = _one(whole["ids"])
+    answered = zip(whole["model"].to_pylist(), whole["version"].to_pylist(), strict=True)
+    own = np.flatnonzero([model == triton.model and version == triton.version for model, version in answered])
     return Logged(
         table=StoredRows.of(
             feature_set.request, {name: _plain(array, feature_set.request.columns[name]) for name, array in columns.items()}
         ),
         columns=columns,
         features=whole.select([_FEATURE + name for name in names]).rename_columns(names),
-        ids=ids.flatten().to_numpy(zero_copy_only=False).reshape(len(ids), -1),
-        scores=whole["score"].to_numpy().astype(np.float64),
-        stored=whole["stored"].to_numpy().astype(bool),
-        own=np.array(
-            [
-                model == triton.model and version == triton.version
-                for model, version in zip(whole["model"].to_pylist(), whole["version"].to_pylist(), strict=True)
-            ]
-        ),
+        own=own,
+        ids=_matrix(whole["ids"].take(pa.array(own)), len(own)),
+        scores=whole["score"].to_numpy()[own].astype(np.float64),
+        stored=np.array(whole["stored"].fill_null(False).to_pylist(), bool),
     )
+
+
+def _matrix(ids: Any, rows: int) -> np.ndarray:
+    """int64 [rows, n] of lists of one length."""
+    return _one(ids).flatten().to_numpy(zero_copy_only=False).reshape(rows, -1) if rows else np.zeros((0, 0), np.int64)
 
 
 def offline_features(run: Run, logged: Logged) -> pa.Table:

@@ -14,7 +14,7 @@ from jdrec.features.spec import Encoding
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jdrec.preprocess.encoder import Field
+    from jdrec.preprocess.encoder import Encoder
     from jdrec.verify.offline import Offline
 
 _SHOWN_KEYS = 10
@@ -38,7 +38,7 @@ class Report:
     """Offline against one online path.
 
     Attributes:
-        name: what the other side is called.
+        name: what the other side is called. title: begins the last line.
         features, ids, scores: differing cells by feature, by field, and of scores.
         missing: offline, not online. extra: online, not offline.
         largest: of the differences between scores.
@@ -50,6 +50,7 @@ class Report:
     tolerance: float
     score_tolerance: float
     shown: int
+    title: str = ""
     features: CompareReport = field(init=False)
     ids: CompareReport = field(init=False)
     scores: CompareReport = field(init=False)
@@ -61,56 +62,49 @@ class Report:
     def __post_init__(self) -> None:
         self.features, self.ids, self.scores = (CompareReport("offline", self.name) for _ in range(3))
 
-    def add(
-        self,
-        offline: Offline,
-        rows: np.ndarray,
-        numbers: np.ndarray,
-        features: pa.Table,
-        ids: np.ndarray | None,
-        scores: np.ndarray | None,
-        nan_is_null: bool = False,
-    ) -> None:
-        """Compares the next requests.
+    def add(self, offline: Offline, rows: np.ndarray, numbers: np.ndarray, features: pa.Table, nan_is_null: bool = False) -> None:
+        """Compares the features of the next requests.
 
         Args:
             rows: int64 [n], the offline rows. numbers: what they are called in the report.
-            features: the feature set's columns. ids: int64 [n, fields], scores: float64 [n] of the other side, None where it has none.
+            features: the feature set's columns of the other side.
             nan_is_null: whether the other side cannot tell NaN from NULL.
         """
         import pyarrow as pa
 
-        expected = offline.features.take(pa.array(rows)).combine_chunks()
-        keys = offline.keys.take(pa.array(rows))
+        expected, keys = offline.features.take(pa.array(rows)), offline.keys.take(pa.array(rows))
         self.features.features = len(features.schema.names) - (self.label is not None)
         for name in features.schema.names:
             if name != self.label:
                 a, b = expected[name].combine_chunks(), features[name].combine_chunks()
                 if nan_is_null and pa.types.is_floating(a.type):
-                    a = _without_nan(a)
+                    a = without_nan(a)
                 compare_column(self.features, name, a, b, keys, tolerance=self.tolerance, examples=self.shown, numbers=numbers)
         self.features.rows += len(rows)
-        if ids is not None:
-            self._add_ids(offline, rows, numbers, ids, keys)
-        if scores is not None:
-            self._add_scores(offline.scores(rows), scores, keys, numbers)
 
-    def _add_ids(self, offline: Offline, rows: np.ndarray, numbers: np.ndarray, ids: np.ndarray, keys: Any) -> None:
-        expected = offline.ids[rows]
-        self.ids.features, self.ids.rows = ids.shape[1], self.ids.rows + len(rows)
-        for column in np.flatnonzero((expected != ids).any(axis=0)).tolist():
-            field_ = offline.encoder.fields[column]
-            a, b = _as_input(field_, expected[:, column]), _as_input(field_, ids[:, column])
-            compare_column(self.ids, f"id of {field_.name}", a, b, keys, examples=self.shown, numbers=numbers)
-
-    def _add_scores(self, expected: np.ndarray, found: np.ndarray, keys: Any, numbers: np.ndarray) -> None:
+    def add_model(self, offline: Offline, rows: np.ndarray, numbers: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> None:
+        """Compares what became of their features: ids, int64 [n, columns], and scores, float64 [n], of the other side."""
         import pyarrow as pa
 
-        self.largest = max(self.largest, float(np.abs(expected - found).max(initial=0.0)))
-        same = np.abs(expected - found) <= self.score_tolerance
-        self.scores.features, self.scores.rows = 1, self.scores.rows + len(found)
-        a, b = pa.array(expected), pa.array(np.where(same, expected, found))
-        compare_column(self.scores, "score", a, b, keys, examples=self.shown, numbers=numbers)
+        if not len(rows):
+            return
+        keys = offline.keys.take(pa.array(rows))
+        expected = offline.ids[rows]
+        self.ids.features, self.ids.rows = ids.shape[1], self.ids.rows + len(rows)
+        if expected.shape != ids.shape:
+            raise DifferenceError(f"{self.name} has {ids.shape[1]} ids a request where the run's encoder gives {expected.shape[1]}.")
+        names = column_names(offline.encoder)
+        for column in np.flatnonzero((expected != ids).any(axis=0)).tolist():
+            name, is_number = names[column]
+            a, b = (pa.array(np.ascontiguousarray(side[:, column]).view(np.float64 if is_number else np.int64)) for side in (expected, ids))
+            compare_column(self.ids, f"id of {name}", a, b, keys, examples=self.shown, numbers=numbers)
+        wanted = offline.scores(rows)
+        self.largest = max(self.largest, float(np.abs(wanted - scores).max()))
+        same = np.abs(wanted - scores) <= self.score_tolerance
+        self.scores.features, self.scores.rows = 1, self.scores.rows + len(rows)
+        compare_column(
+            self.scores, "score", pa.array(wanted), pa.array(np.where(same, wanted, scores)), keys, examples=self.shown, numbers=numbers
+        )
 
     @property
     def differences(self) -> int:
@@ -148,7 +142,7 @@ class Report:
             if count
         ]
         total = f"{self.differences:,} differ" + (f" ({', '.join(differ)})" if differ else "")
-        return f"{', '.join(counts)}: {total}"
+        return f"{self.title}{': ' if self.title else ''}{', '.join(counts)}: {total}"
 
     def raise_if_different(self) -> None:
         """Raises:
@@ -185,14 +179,16 @@ class Report:
         }
 
 
-def _as_input(field_: Field, ids: np.ndarray) -> Any:
-    """A column of the matrix; numbers as numbers."""
-    import pyarrow as pa
+def column_names(encoder: Encoder) -> list[tuple[str, bool]]:
+    """Of each column of the model's input the field, and whether it is a number; slots of a multi-valued field are counted from 0."""
+    result = []
+    for field_ in encoder.fields:
+        slots, is_number = getattr(field_, "slots", 1), field_.encoding is Encoding.NUMERIC
+        result += [(f"{field_.name}[{slot}]" if slots > 1 else field_.name, is_number) for slot in range(slots)]
+    return result
 
-    return pa.array(np.ascontiguousarray(ids).view(np.float64) if field_.encoding is Encoding.NUMERIC else ids)
 
-
-def _without_nan(array: Any) -> Any:
+def without_nan(array: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -48,9 +48,9 @@ def verify(run: Run) -> None:
         report.raise_if_different()
 
 
-def _report(run: Run, name: str) -> Report:
+def _report(run: Run, name: str, title: str = "") -> Report:
     config, label = run.config.verify, run.feature_set.label
-    return Report(name, label.feature if label else None, config.tolerance, config.score_tolerance, config.examples)
+    return Report(name, label.feature if label else None, config.tolerance, config.score_tolerance, config.examples, title)
 
 
 def _from_table(run: Run) -> list[Report]:
@@ -95,19 +95,16 @@ def _from_log(run: Run, folder: Path) -> list[Report]:
     feature_set, config = run.feature_set, run.config.verify
     logged = log_of.read(folder, run, config.limit)
     offline = Offline.of_features(run, log_of.offline_features(run, logged))
-    then = _report(run, "log")
+    then = _report(run, "log", "as logged")
     rows = np.arange(len(logged))
-    then.add(offline, rows, rows, logged.features, None, None)
-    own = np.flatnonzero(logged.own)
-    if logged.ids.shape[1:] == offline.ids.shape[1:]:
-        then._add_ids(offline, own, own, logged.ids[own], offline.keys.take(_arrow(own)))
-    then._add_scores(offline.scores(own), logged.scores[own], offline.keys.take(_arrow(own)), own)
-    if len(own) < len(rows):
-        then.notes.append(f"{len(rows) - len(own):,} requests were answered by other models: their ids and scores are not compared")
+    then.add(offline, rows, rows, logged.features)
+    then.add_model(offline, logged.own, logged.own, logged.ids, logged.scores)
+    if len(logged.own) < len(rows):
+        then.notes.append(f"{len(rows) - len(logged.own):,} requests were answered by other models: their ids and scores are not compared")
     hint = _unstored(run, logged)
     then.notes += hint
     target = _target(run, tuple(run.tables))
-    again = _report(run, target.name)
+    again = _report(run, target.name, "replayed")
     again.notes += hint
     tables = {feature_set.request_table: logged.table}
     steps = [arrivals.Step(feature_set.request_table, rows)]
@@ -201,7 +198,8 @@ def _replay(
         ids = np.concatenate(parts)
         found = scores(scorer, ids) if block.scores is None else block.scores[known]
         numbers = block.numbers[known]
-        report.add(offline, places[numbers], numbers, features, ids, found, target.nan_is_null)
+        report.add(offline, places[numbers], numbers, features, target.nan_is_null)
+        report.add_model(offline, places[numbers], numbers, ids, found)
 
     asyncio.run(go())
 

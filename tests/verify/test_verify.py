@@ -118,18 +118,18 @@ def test_scores_may_differ_by_rounding_alone(original: Run, capsys: pytest.Captu
     rows = np.arange(4)
     expected = offline.scores(rows)
     found = expected + np.array([0, 9e-7, -9e-7, 2e-6])
-    report.add(offline, rows, rows, offline.features.slice(0, 4), offline.ids[:4], found)
+    report.add_model(offline, rows, rows, offline.ids[:4], found)
     assert report.scores.differing == {"score": 1}
     assert [example.row for example in report.scores.examples] == [3]
     assert report.largest == pytest.approx(2e-6)
 
 
-def test_nan_is_null_for_a_service_alone(original: Run) -> None:
+def test_nan_is_null_for_a_service_alone() -> None:
     import pyarrow as pa
 
-    from jdrec.verify.report import _without_nan
+    from jdrec.verify.report import without_nan
 
-    assert _without_nan(pa.array([1.0, float("nan"), None])).to_pylist() == [1.0, None, None]
+    assert without_nan(pa.array([1.0, float("nan"), None])).to_pylist() == [1.0, None, None]
 
 
 @pytest.mark.parametrize(
