@@ -158,12 +158,12 @@ def _open_source(config: Config, run: Path, feature_set: FeatureSet, stack: Exit
         write(run / _EXAMPLE, from_types(feature_set))
         cluster, timeout_s = config.openmldb, config.serving.timeout_s
         return OpenMLDBSource(feature_set, endpoint=cluster.endpoint, deployment=cluster.deployment, timeout_s=timeout_s)
-    from jdrec.online.session import RequestSession
+    from jdrec.online import open_session
 
     log.info("loading the tables")
     tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone)
     write(run / _EXAMPLE, from_table(tables[feature_set.request_table], feature_set) or from_types(feature_set))
-    return EmbeddedSource(feature_set, RequestSession(feature_set, tables))
+    return EmbeddedSource(feature_set, open_session(config, feature_set, tables))
 
 
 def _announcement(config: Config, run: Path, started: Started) -> Callable[[], str]:
