@@ -139,12 +139,19 @@ def _cache(run: Run) -> None:
     cached.show(run.config.cache)
 
 
+def _feature_server(run: Run) -> None:
+    from jdrec.serving.feature_server import serve
+
+    serve(run.config, run.folder, run.feature_set, run.progress)
+
+
 VERBS = {
     "deploy": Verb("check", _deploy),
     "compare": Verb("check", _compare),
     "serve": Verb("export", _serve),
     "demo": Verb("export", _demo),
     "predict": Verb(None, _predict),
+    "feature_server": Verb("check", _feature_server),
     "publish": Verb("export", _publish),
     "reload": Verb(None, _reload),
     "rollback": Verb(None, _rollback),

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from jdrec.engines.embedded.derived import closure, with_derived
-from jdrec.engines.embedded.extract import load_tables, walked
+from jdrec.engines.embedded.extract import walked
 from jdrec.engines.embedded.layout import Function, Job
+from jdrec.engines.embedded.load import load_tables
 from jdrec.engines.embedded.native import evaluate_briefly
 from jdrec.engines.embedded.plan import Plan, Result
 from jdrec.engines.embedded.planner import make_plan
@@ -103,6 +104,7 @@ class RequestSession:
         self._journal, self._max_memory_bytes, self._now_ms = journal, max_memory_bytes, now_ms
         self._ttls = ttls or TimeToLives("forever", feature_set)
         self.recovery: Recovery | None = None
+        self._closed = False
         self._lock, self._writing = Lock(), Lock()
         self._evaluate = evaluate_briefly()  # compiled now where it never was, so that no request waits for it
         self._readers = {name: RowReader(table) for name, table in feature_set.tables.items()}
@@ -110,6 +112,8 @@ class RequestSession:
         progress = progress or Progress.silent()
         data = load_tables(self._plan, tables, progress, only=preload)
         self._prepare(self._plan, data, progress)
+        del data
+        _give_back_memory()
 
     # --- out -----------------------------------------------------------------------------------------------------------------
 
@@ -231,8 +235,9 @@ class RequestSession:
     def close(self) -> None:
         """Waits for an insert that is going on, and closes what makes inserts durable."""
         with self._writing:
-            if self._journal is not None:
+            if self._journal is not None and not self._closed:
                 self._journal.close()
+            self._closed = True
 
     def __enter__(self) -> RequestSession:
         return self
@@ -411,6 +416,18 @@ class RequestSession:
                 hint="Raise it, or let rows expire: online.ttl.",
                 kind="memory",
             )
+
+
+def _give_back_memory() -> None:
+    """Loading takes several times what stays; allocators would keep it."""
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 def _each(places: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:

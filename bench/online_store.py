@@ -1,0 +1,211 @@
+"""Latency, inserts and memory of the online store with the JD features: `python bench/online_store.py --json FILE`.
+
+The tables are the tutorial's, repeated with other users until bo_action has as many rows as asked for, so that rows per window are as in
+the JD data. Requests are the tutorial's own, of random repetitions. Everything runs on one core, unless --threads.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+BATCH = 1000  # rows of an insert
+EXPERIMENT = "jd_tutorial"
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--root", type=Path, default=Path("../shared/jd-recommendation"), help="folder of the JD tables")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows of bo_action")
+    parser.add_argument("--requests", type=int, default=50_000, help="requests that are timed, after as many for warming up")
+    parser.add_argument("--inserts", type=int, default=50_000, help="rows inserted a second meanwhile")
+    parser.add_argument("--dir", type=Path, help="folder of the durable store; a temporary one by default")
+    parser.add_argument("--fsync", choices=("commit", "checkpoint"), default="commit")
+    parser.add_argument("--threads", action="store_true", help="insert in a thread of its own, on a core of its own, instead of in between")
+    arguments = parser.parse_args()
+    if not arguments.threads:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(arguments, arguments.dir or Path(folder) / "store", Path(folder))
+    common.report("online_store", figures, arguments.json)
+
+
+def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
+    from jdrec.composition import compose
+    from jdrec.dataset.tables import open_tables
+    from jdrec.features.resolve import resolve
+    from jdrec.online import open_session
+    from jdrec.progress import Progress
+
+    copies = -(-arguments.rows // 89_187)
+    root = folder / "tables"
+    repeat(arguments.root, root, copies, arguments.rows)
+    config = compose([f"+experiment={EXPERIMENT}", f"dataset.root={root}", f"online.dir={store}", f"online.fsync={arguments.fsync}"])
+    feature_set = resolve(config)
+    tables = open_tables(feature_set, root, config.dataset.timezone)
+    before, start = resident(), time.perf_counter()
+    session = open_session(config, feature_set, tables, Progress())
+    loading = time.perf_counter() - start
+    gc.collect()
+    loaded = resident()
+    stats = session.stats()
+    actions = next(item for item in stats["stores"] if item["tables"] == ["bo_action"])
+    gc.freeze()
+    requests = sample(arguments.root, copies, 2 * arguments.requests)
+    for request in requests[: arguments.requests]:
+        session.compute_one(request)
+    quiet = [once(session, request) for request in requests[arguments.requests :]]
+    gc.collect()
+    gc.freeze()
+    if arguments.threads:
+        busy, inserted, seconds = beside(session, requests, arguments)
+    else:
+        busy, inserted, seconds = between(session, requests, arguments)
+    session.close()
+    start = time.perf_counter()
+    again = open_session(config, feature_set, None, Progress())
+    recovering = time.perf_counter() - start
+    again.close()
+    rows = sum(item["rows"] for item in stats["stores"])
+    return {
+        "rows of bo_action": actions["rows"],
+        "keys of bo_action": actions["keys"],
+        "rows of all stores": rows,
+        "features": len(feature_set.features),
+        "loading, seconds": loading,
+        **latencies("alone", quiet),
+        **latencies("while rows are inserted", busy),
+        "inserted and acknowledged rows a second": inserted / seconds,
+        "bytes a row of bo_action": (actions["memory_bytes"] - 200 * actions["keys"]) / actions["rows"],
+        "bytes of bo_action in all / (60 a row + 200 a key)": actions["memory_bytes"] / (60 * actions["rows"] + 200 * actions["keys"]),
+        "store's own account MiB": stats["memory_bytes"] / 2**20,
+        "resident MiB, store alone": (loaded - before) / 2**20,
+        "recovery, seconds": recovering,
+        "recovery, seconds a million rows": recovering / (rows + inserted) * 1e6,
+        "disk MiB": stats["disk_bytes"] / 2**20,
+        "fsync": arguments.fsync,
+        "load average": os.getloadavg()[0],
+    }
+
+
+def once(session: Any, request: dict[str, Any]) -> int:
+    start = time.perf_counter_ns()
+    session.compute_one(request)
+    return time.perf_counter_ns() - start
+
+
+def between(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tuple[list[int], int, float]:
+    """One thread: a batch of inserts whenever it is due, requests in between."""
+    batches, times, inserted = rows_to_insert(), [], 0
+    start = time.perf_counter()
+    for request in requests[arguments.requests :]:
+        while inserted < (time.perf_counter() - start) * arguments.inserts:
+            session.insert("bo_action", next(batches))
+            inserted += BATCH
+        times.append(once(session, request))
+    return times, inserted, time.perf_counter() - start
+
+
+def beside(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tuple[list[int], int, float]:
+    """Two threads; Python hands its lock over every 50 microseconds."""
+    sys.setswitchinterval(5e-5)
+    batches, stop, inserted = rows_to_insert(), threading.Event(), 0
+
+    def insert() -> None:
+        nonlocal inserted
+        start = time.perf_counter()
+        while not stop.is_set():
+            if inserted < (time.perf_counter() - start) * arguments.inserts:
+                session.insert("bo_action", next(batches))
+                inserted += BATCH
+            else:
+                time.sleep(0.001)
+
+    thread = threading.Thread(target=insert)
+    start = time.perf_counter()
+    thread.start()
+    times = [once(session, request) for request in requests[arguments.requests :]]
+    stop.set()
+    thread.join()
+    return times, inserted, time.perf_counter() - start
+
+
+def rows_to_insert() -> Iterator[list[dict[str, Any]]]:
+    """Batches of new behaviour: known and new pairs, in order of time."""
+    random, now = np.random.default_rng(1), 1_461_000_000_000
+    prepared = []
+    for _ in range(64):
+        users, products = random.integers(0, 500_000, BATCH).tolist(), random.integers(0, 200, BATCH).tolist()
+        prepared.append([(f"{user}_{product}", str(random.integers(0, 60))) for user, product in zip(users, products, strict=True)])
+    while True:
+        for pairs in prepared:
+            now += 1000
+            yield [
+                {"ingestionTime": now, "pair_id": pair, "time": now, "model_id": model, "type": "6", "cate": "8", "br": "214"}
+                for pair, model in pairs
+            ]
+
+
+def latencies(name: str, nanoseconds: list[int]) -> dict[str, float]:
+    milliseconds = np.array(nanoseconds) / 1e6
+    return {f"ms {name}, p{p}": float(np.percentile(milliseconds, p)) for p in (50, 90, 99, 99.9)} | {
+        f"ms {name}, most": float(milliseconds.max())
+    }
+
+
+# --- tables ------------------------------------------------------------------------------------------------------------------
+
+
+def repeat(source: Path, root: Path, copies: int, rows: int) -> None:
+    """The JD tables with bo_action repeated: the pairs of copy n are of users whose numbers begin with n."""
+    for name in ("action", "bo_comment", "bo_product", "bo_user", "flattenRequest_clean"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to((source / name).resolve())
+    table = pq.read_table(source / "bo_action")
+    (root / "bo_action").mkdir()
+    left = rows
+    with pq.ParquetWriter(root / "bo_action" / "part.parquet", table.schema) as writer:
+        for copy in range(copies):
+            pairs = pc.binary_join_element_wise(str(copy), table["pair_id"], "") if copy else table["pair_id"]
+            part = table.set_column(table.schema.get_field_index("pair_id"), "pair_id", pairs).slice(0, left)
+            writer.write_table(part)
+            left -= part.num_rows
+
+
+def sample(source: Path, copies: int, count: int) -> list[dict[str, Any]]:
+    """Requests as the service gets them."""
+    table = pq.read_table(source / "flattenRequest_clean")
+    times = table["eventTime"].cast(pa.timestamp("ms")).cast(pa.int64())
+    rows = table.set_column(table.schema.get_field_index("eventTime"), "eventTime", times).to_pylist()
+    random = np.random.default_rng(2)
+    chosen, repetition = random.integers(0, len(rows), count).tolist(), random.integers(0, copies, count).tolist()
+    result = []
+    for place, copy in zip(chosen, repetition, strict=True):
+        row = dict(rows[place])
+        row["pair_id"] = f"{copy or ''}{row['pair_id']}"
+        result.append(row)
+    return result
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""task=feature_server: the embedded online store behind the REST protocol of OpenMLDB's APIServer, until Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jdrec.errors import MissingExtra, OnlineError, ServingError
+from jdrec.online import open_session
+from jdrec.serving.server import listen, url_of
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from jdrec.config import Config
+    from jdrec.features.spec import FeatureSet
+    from jdrec.online.server.app import FeatureServer
+    from jdrec.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Config, run: Path, feature_set: FeatureSet, progress: Progress) -> None:
+    """Serves `config.online` until Ctrl-C or SIGTERM; calls that were accepted are finished, and the store is closed.
+
+    Raises:
+        ServingError: the port is in use.
+        OnlineError: the store cannot be opened.
+    """
+    from jdrec.dataset.tables import open_tables
+    from jdrec.features.sql import deployment_name, render
+    from jdrec.online.server.app import create_app
+
+    server_config = config.online.server
+    try:
+        listener = listen(server_config.host, server_config.port)
+    except ServingError as error:
+        hint = "Stop what uses the port, or choose another: online.server.port=0 picks a free one."
+        raise OnlineError(error.message, where="online.server.port", hint=hint) from None
+    with listener, _sigterm_as_interrupt():
+        tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone) if _needs_tables(config) else None
+        session = open_session(config, feature_set, tables, progress)
+        gc.collect()
+        gc.freeze()  # the store is there to stay: the collector need not look at it again
+        name = deployment_name(config.openmldb)
+        app = create_app(session, name, render(feature_set, config, run)["deploy.sql"], server_config)
+        app.when_open = lambda: print(_announcement(url_of(listener), feature_set, name), flush=True)
+        try:
+            _server(app, server_config.shutdown_timeout_s).run(sockets=[listener])
+        except KeyboardInterrupt:
+            log.info("stopped")
+        finally:
+            session.close()
+
+
+def _needs_tables(config: Config) -> bool:
+    """Whether the store has to be filled: a folder that is there has been."""
+    return config.online.dir is None or not (Path(config.online.dir) / "store.sqlite").exists() or Path(config.dataset.root).is_dir()
+
+
+def _server(app: FeatureServer, timeout_s: float) -> uvicorn.Server:
+    try:
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("uvicorn", "serving") from None
+    options = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        log_config=None,  # its messages go to ours
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(timeout_s)),
+    )
+    return uvicorn.Server(options)
+
+
+def _announcement(url: str, feature_set: FeatureSet, name: str) -> str:
+    return "\n".join(
+        [
+            f"Feature server  {url}   (speaks the REST protocol of OpenMLDB's APIServer)",
+            f"Features        POST {url}/dbs/{feature_set.database}/deployments/{name}",
+            f"Rows            PUT  {url}/dbs/{feature_set.database}/tables/TABLE",
+            f"State           GET  {url}/health",
+            "Ctrl-C stops it.",
+        ]
+    )
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the process as Ctrl-C does, through every `finally`; only the main thread can arrange that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
