@@ -7,10 +7,14 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
-from tests.parity.generate import generate
+from jdrec.engines.spark.session import Session
+from tests.parity.coverage import coverage, expected
+from tests.parity.generate import Case, generate
 from tests.parity.judge import Outcome, computable, judge, open_judge
 from tests.parity.shrink import describe, shrink
 
@@ -29,10 +33,12 @@ class Tally:
     refused_by_embedded: int = 0
     refused_by_openmldb: int = 0
     differing: list[str] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)  # what the sets had, see coverage.py
 
     def add(self, outcome: Outcome) -> None:
         self.sets += 1
         self.failed += outcome.failure is not None
+        self.held += coverage(outcome.case)  # without the features that an engine refuses
         for message in outcome.refused.values():
             self.refused_by_embedded += message.startswith("embedded")
             self.refused_by_openmldb += message.startswith("spark")
@@ -47,6 +53,12 @@ class Tally:
             f"{len(self.differing):,} features differ, {self.failed:,} sets failed; "
             f"left out: {self.refused_by_embedded:,} features that embedded refuses, {self.refused_by_openmldb:,} that OpenMLDB refuses"
         )
+
+
+def _differs(session: Session, name: str, case: Case) -> bool:
+    """Whether this feature of a case differs between the engines."""
+    report = judge(session, case).report
+    return report is not None and name in report.differing
 
 
 def main(arguments: list[str]) -> int:
@@ -74,13 +86,14 @@ def main(arguments: list[str]) -> int:
                     if shrunk >= options.shrink:
                         break
                     shrunk += 1
-                    small = shrink(outcome.case, name, lambda case: bool((o := judge(session, case)).report and o.report.cells))
+                    small = shrink(outcome.case, name, partial(_differs, session, name))
                     print(
-                        "\n".join(f"    {line}" for line in (describe(small) if small else [f"{name} does not differ alone"])), flush=True
+                        "\n".join(f"    {line}" for line in (describe(small) if small else [f"{name} does not differ again"])), flush=True
                     )
     print(f"{tally.line()} ({time.perf_counter() - start:.0f} s)")
+    print("held: " + ", ".join(f"{name} {tally.held[name]:,}" for name in expected()))
     if options.json:
-        options.json.write_text(json.dumps({**vars(tally), "seconds": round(time.perf_counter() - start)}, indent=2) + "\n")
+        options.json.write_text(json.dumps({**asdict(tally), "seconds": round(time.perf_counter() - start)}, indent=2) + "\n")
     return 1 if tally.differing or tally.failed else 0
 
 

@@ -30,6 +30,7 @@ VALUE_COLUMNS = {
     "t": T.TIMESTAMP,
 }
 WILD = ("d2",)  # columns whose values a cast to an integer could not hold
+ASCII = ("k1", "s")  # text columns without other characters
 
 _STRINGS = ["", "a", "b", "B", "10", "9", "100", "é", "京东", "x y", "a_b", "a%b", "-3", "2.5", "long " * 8]
 _WILD_DOUBLES = [0.0, 0.1, 0.2, 0.3, -0.1, 1e20, -1e-7, 123456789.125, 1 / 3]

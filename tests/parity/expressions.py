@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from jdrec.features import functions
 from jdrec.features.functions.rules import TEXT, Argument, Function, common_type
 from jdrec.features.types import SqlType
-from tests.parity.data import WILD
+from tests.parity.data import ASCII, WILD
 
 T = SqlType
 Typed = tuple[str, SqlType]
@@ -20,7 +20,9 @@ _TRIES = 12
 
 ORDERLESS = ("count", "count_where", "distinct_count", "topn_frequency", "top1_ratio", "top", "min", "max", "min_where", "max_where")
 ANY_CONDITION = ("count_where", "sum_where", "avg_where", "min_where", "max_where")
-UNFIT = ("unix_timestamp",)  # of NULL it gives the present moment
+UNFIT = ("unhex",)  # which is NULL by chance
+NOT_OF_EMPTY = ("upper", "lower", "reverse")  # whose result of '' is '' or NULL, by chance
+BYTES = ("reverse", "substr")  # which may cut a character in two
 
 
 class Maker:
@@ -147,6 +149,9 @@ class Maker:
                 elif rule.star and self.rng.random() < 0.3:
                     texts.append("*")
                     types.append(None)
+                elif not texts and function.name in BYTES:
+                    texts.append(self.ascii())
+                    types.append(T.STRING)
                 else:
                     made = self.condition(function) if rule.row else None
                     bare = rule.column or function.name == "distinct_count"  # which counts what a NULL expression would be
@@ -163,7 +168,36 @@ class Maker:
             result = function.result(tuple(types)) if callable(function.result) else function.result
         except ValueError:
             return None
-        return (f"{function.name}({', '.join(texts)})", result) if result is not None else None
+        if result is None:
+            return None
+        if function.name in NOT_OF_EMPTY:
+            texts[0] = f"concat('x', {texts[0]})"
+        elif function.name == "unix_timestamp":  # of NULL and '' it gives the present moment
+            texts[0] = f"if_null({texts[0]}, date('2016-03-31'))" if types[0] is T.DATE else "'2016-03-31 10:00:00'"
+        elif function.name == "add_months":  # not beyond the years 1900 to 9999
+            texts[1] = self.rng.choice(["-13", "-1", "0", "1", "25L"])
+        elif function.name == "char":
+            texts[0] = f"pmod({texts[0]}, 94) + 33"
+        return f"{self.written(function)}({', '.join(texts)})", result
+
+    def turn(self, number: int, depth: int) -> Typed | None:
+        """A call of the function whose turn it is, so that few cases have them all."""
+        functions_ = [f for f in self._scalars if not f.gives_strings] if self._row else self._aggregates
+        return self.call(functions_[number % len(functions_)], depth)
+
+    def written(self, function: Function) -> str:
+        """Its name, or now and then another one that it has."""
+        return self.rng.choice(function.aliases) if function.aliases and self.rng.random() < 0.2 else function.name
+
+    def ascii(self) -> str:
+        """Text whose parts are text too."""
+        fitting = [name for name in self.columns if name.rpartition(".")[2] in ASCII]
+        if self._row and fitting and self.rng.random() < 0.8:
+            return self.rng.choice(fitting)
+        literal = self.rng.choice(["'ab_c'", "'10'", "''"])
+        if self._row or "max" not in {f.name for f in self._aggregates} or not fitting:
+            return literal
+        return f"max({self.rng.choice(fitting)})"
 
     def constant(self, rule: Argument) -> Typed:
         """A number written out."""

@@ -21,6 +21,7 @@ from tests.parity.data import RandomTable, random_table
 from tests.parity.expressions import Maker
 
 T = SqlType
+_AGGREGATES = tuple(name for f in functions.FUNCTIONS.values() if f.is_aggregate for name in (f.name, *f.aliases))
 _KEY_TYPES = (T.STRING, T.BIGINT, T.INT, T.SMALLINT, T.DATE, T.TIMESTAMP)
 
 
@@ -65,10 +66,14 @@ class Case:
         windows = {feature.get("over") for feature in kept.values()}
         texts = " ".join(feature["expr"] for feature in kept.values())
         joins = {feature.get("from") for feature in kept.values()} | {join for join in self.features["joins"] if f"{join}." in texts}
+        for name, join in reversed(self.features["joins"].items()):  # and those that they are joined by
+            if name in joins:
+                joins |= {other for other in self.features["joins"] if f"{other}." in str(join["on"])}
         section = {
             "request": self.features["request"],
             "joins": {name: join for name, join in self.features["joins"].items() if name in joins},
             "windows": {name: window for name, window in self.features["windows"].items() if name in windows},
+            "derived": self.features.get("derived", {}),
             "features": kept,
         }
         return replace(self, features=section)
@@ -97,26 +102,49 @@ def generate(seed: int, *, size: int = 24, known: Collection[str] = tuple(functi
         add(name, event_time, rng.choice([0, 1, 30, 80]), place)
     for name in ("j1", "j2"):
         add(name, ("since", T.TIMESTAMP), rng.choice([0, 4, 30]), 0)
-    joins = {name: _join(rng, name) for name in ("j1", "j2")}
+    derived = _derived(rng, tables, known) if rng.random() < 0.4 else {}
+    joins = {name: _join(rng, name, tables, known) for name in ("j1", "j2")}
+    if rng.random() < 0.3:
+        joins["j2"]["on"] = {"join_j1.k1": "k1"} if rng.random() < 0.5 else {"join_j1.k2": "k2", "k1": "k1"}
     for name, join in joins.items():
         tables[name] = _one_best_row(rng, tables[name], join)
     branches = rng.random() < 0.35
-    windows = {f"w{n}": _orderless(rng, _window(rng)) if ties else _window(rng) for n in range(8 if branches else rng.randint(2, 5))}
-    if branches:
-        windows = _apart(windows)
+    keys_of = ["k1", "k1", "k2", *(["e1", "e1"] if derived else [])]
+    windows = {
+        f"w{n}": _orderless(rng, _window(rng, keys_of)) if ties else _window(rng, keys_of)
+        for n in range(8 if branches else rng.randint(2, 5))
+    }
+    windows = _apart(windows) if branches else _uncut(windows)
     free = list(windows)
     features = {}
     for n in range(size):
-        features[f"x{n}"] = feature = _feature(rng, n, tables, joins, windows, known, free, {"branches": branches, "ordered": not ties})
+        limits = {"branches": branches, "ordered": not ties}
+        features[f"x{n}"] = feature = _feature(rng, n, 7 * seed, tables, derived, joins, windows, known, free, limits)
         if branches and "over" in feature:
             free.remove(feature["over"])
     section = {
         "request": {"table": "req", "key": "rid", "time": "ts"},
+        "derived": {table: {name: text for name, (text, _) in columns.items()} for table, columns in derived.items()},
         "joins": {f"join_{name}": join for name, join in joins.items()},
         "windows": windows,
         "features": features,
     }
     return Case(seed, section, tables, times)
+
+
+Derived = dict[str, dict[str, tuple[str, SqlType]]]  # table to column to expression and type
+
+
+def _derived(rng: random.Random, tables: dict[str, RandomTable], known: Collection[str]) -> Derived:
+    """Two columns, the same of each table that windows run over: e1, fit for a key, and e2, which may read it."""
+    columns = {name: type_ for name, type_ in tables["req"].columns.items() if name not in ("rid", "ts")}
+    found: dict[str, tuple[str, SqlType]] = {}
+    for name, types in (("e1", _KEY_TYPES), ("e2", tuple(T))):
+        maker = Maker(rng, columns, windowed=False, known=known)
+        made = next(made for _ in range(100) if (made := maker.of(types, 1)) is not None and maker.reads_column(made[0]))
+        found[name] = made
+        columns = {**columns, name: made[1]}
+    return dict.fromkeys(("req", "u1", "u2"), found)
 
 
 def _times(rng: random.Random, rows: int, place: int, ties: bool) -> list[int]:
@@ -142,16 +170,23 @@ def _orderless(rng: random.Random, window: dict[str, Any]) -> dict[str, Any]:
     return changed | {"exclude": sorted(exclude)}
 
 
-def _join(rng: random.Random, table: str) -> dict[str, Any]:
+def _join(rng: random.Random, table: str, tables: dict[str, RandomTable], known: Collection[str]) -> dict[str, Any]:
     join: dict[str, Any] = {"last_join": table, "on": rng.choice(["k1", "k2", ["k1", "k2"], {"k1": "k1"}])}
     if rng.random() < 0.5:
         join["order_by"] = "since"
+    if rng.random() < 0.3:
+        columns = {**tables[table].columns, **{f"req.{name}": type_ for name, type_ in tables["req"].columns.items()}}
+        maker = Maker(rng, columns, windowed=False, known=known)
+        made = maker.of((T.BOOL,), rng.choice([1, 1, 2]))
+        join["where"] = (
+            made[0] if made and maker.reads_column(made[0]) else "since <= req.ts" if tables["req"].columns["ts"] is T.TIMESTAMP else "b"
+        )
     return join
 
 
 def _one_best_row(rng: random.Random, table: RandomTable, join: dict[str, Any]) -> RandomTable:
     """Keeps rows such that each key has one that LAST JOIN can take: Spark's choice among equals is not defined."""
-    on = [join["on"]] if isinstance(join["on"], str) else list(join["on"])
+    on = [join["on"]] if isinstance(join["on"], str) else list(join["on"].values() if isinstance(join["on"], dict) else join["on"])
     order = [join["order_by"]] if "order_by" in join else []
     kept: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in table.rows:
@@ -161,14 +196,18 @@ def _one_best_row(rng: random.Random, table: RandomTable, join: dict[str, Any]) 
     return RandomTable(table.columns, rows)
 
 
-def _window(rng: random.Random) -> dict[str, Any]:
-    window: dict[str, Any] = {"partition_by": rng.choice(["k1", "k1", "k2", ["k1", "k2"]])}
+def _window(rng: random.Random, keys: list[str]) -> dict[str, Any]:
+    window: dict[str, Any] = {"partition_by": rng.choice([*keys, ["k1", "k2"]])}
     union = rng.choice([[], [], ["u1"], ["u1"], ["u2"], ["u1", "u2"]])
     if union:
         window["union"] = union if len(union) > 1 else union[0]
         if isinstance(window["partition_by"], str) and rng.random() < 0.3:
             window["partition_by"] = {window["partition_by"]: window["partition_by"]}
-    if rng.random() < 0.4:
+        if rng.random() < 0.2:
+            window["request_row"] = {name: name for name in rng.sample(["i", "s", "d", "b", "dt"], 2)}
+    if rng.random() < 0.05:
+        window[rng.choice(["rows", "range"])] = "unbounded"
+    elif rng.random() < 0.4:
         start = rng.randint(0, 6)
         end = rng.choice([0, 0, 0, rng.randint(0, start)])
         window["rows"] = f"{start} open" if start > end and rng.random() < 0.2 else start
@@ -191,6 +230,21 @@ def _window(rng: random.Random) -> dict[str, Any]:
     return window
 
 
+def _uncut(windows: dict[str, Any]) -> dict[str, Any]:
+    """Those windows with a max_size that does not cut a ROWS frame short when OpenMLDB evaluates both as one."""
+    most = max(
+        (int(str(window["rows"]).split()[0]) for window in windows.values() if "rows" in window and window["rows"] != "unbounded"),
+        default=0,
+    )
+    unbounded = any(window.get("rows") == "unbounded" for window in windows.values())
+    for window in windows.values():
+        if "max_size" in window and window["max_size"] <= most:
+            window["max_size"] = 10
+        if unbounded:
+            window.pop("max_size", None)
+    return windows
+
+
 def _apart(windows: dict[str, Any]) -> dict[str, Any]:
     """Those windows that OpenMLDB does not merge with an earlier one.
 
@@ -209,7 +263,9 @@ def _apart(windows: dict[str, Any]) -> dict[str, Any]:
 def _feature(
     rng: random.Random,
     number: int,
+    turn: int,
     tables: dict[str, RandomTable],
+    derived: Derived,
     joins: dict[str, Any],
     windows: dict[str, Any],
     known: Collection[str],
@@ -222,23 +278,31 @@ def _feature(
     if kind < 0.65 and free:
         name = rng.choice(free)
         union = windows[name].get("union")
-        source = tables[(union if isinstance(union, str) else union[0]) if union else "req"]
-        maker = Maker(rng, source.columns, windowed=True, known=known, **limits)
+        source = (union if isinstance(union, str) else union[0]) if union else "req"
+        columns = _columns(source, tables, derived)
+        if not union and rng.random() < 0.15:  # over the joined rows of the window's requests
+            columns |= {f"join_{join}.{name}": type_ for join in joins for name, type_ in tables[join].columns.items()}
+        maker = Maker(rng, columns, windowed=True, known=known, **limits)
         feature["over"] = name
         for _ in range(50):
-            text = maker.any(depth)[0] if number % 3 else (maker.aggregate(depth) or ("1", None))[0]
-            if any(f"{function.name}(" in text for function in functions.FUNCTIONS.values() if function.is_aggregate):
-                break
-        else:
-            text = "count(*)"
-    elif kind < 0.8:
+            made = maker.any(depth) if number % 3 else maker.turn(turn + number // 3, depth)
+            if made and any(f"{name}(" in made[0] for name in _AGGREGATES):
+                return {**feature, "expr": made[0]}
+        return {**feature, "expr": "count(*)"}
+    if kind < 0.8:
         join = rng.choice(list(joins))
         feature["from"] = f"join_{join}"
-        text = Maker(rng, tables[join].columns, windowed=False, known=known).any(depth)[0]
+        columns = tables[join].columns
     elif kind < 0.85:
-        columns = {f"req.{name}": type_ for name, type_ in tables["req"].columns.items()}
+        columns = {f"req.{name}": type_ for name, type_ in _columns("req", tables, derived).items()}
         columns |= {f"join_{join}.{name}": type_ for join in joins for name, type_ in tables[join].columns.items()}
-        text = Maker(rng, columns, windowed=False, known=known).any(depth)[0]
     else:
-        text = Maker(rng, tables["req"].columns, windowed=False, known=known).any(depth)[0]
-    return {**feature, "expr": text}
+        columns = _columns("req", tables, derived)
+    maker = Maker(rng, columns, windowed=False, known=known)
+    made = maker.turn(turn + number, depth) if number % 2 else None
+    return {**feature, "expr": (made or maker.any(depth))[0]}
+
+
+def _columns(table: str, tables: dict[str, RandomTable], derived: Derived) -> dict[str, SqlType]:
+    """A table's columns with the derived ones."""
+    return {**tables[table].columns, **{name: type_ for name, (_, type_) in derived.get(table, {}).items()}}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from jdrec.compare import CompareReport, compare_tables
 from jdrec.config import EngineConfig, load
 from jdrec.dataset.tables import TableSet, open_tables
 from jdrec.engines import extract
-from jdrec.engines.embedded.plan import make_plan
+from jdrec.engines.embedded.planner import make_plan
 from jdrec.engines.spark.extract import check_types
 from jdrec.engines.spark.query import feature_query, features_of
 from jdrec.engines.spark.session import Session, open_session
@@ -30,12 +30,22 @@ from jdrec.features.types import SqlType
 from jdrec.progress import Progress
 from tests.parity.generate import Case
 
+# Tables are tiny: what costs is planning and compiling, so one task a stage, no generated code (which Spark heeds only while it is tested),
+# and no optimizing compiler for the JVM.
 SETTINGS = EngineConfig(
     name="spark",
     master="local[2]",
     driver_memory="3g",
-    spark_conf={"spark.sql.shuffle.partitions": 2, "spark.openmldb.groupby.partitions": 2, "spark.sql.adaptive.enabled": False},
+    spark_conf={
+        "spark.sql.shuffle.partitions": 1,
+        "spark.openmldb.groupby.partitions": 1,
+        "spark.sql.adaptive.enabled": False,
+        "spark.sql.codegen.wholeStage": False,
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.testing=true",
+    },
 )
+DATABASE = "default_db"  # what OpenMLDB calls the database of tables that are registered without one
 
 
 def open_judge(folder: Path) -> Any:
@@ -96,22 +106,26 @@ def judge(session: Session, case: Case) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="jdrec.parity.") as folder:
         root = Path(folder)
         case.write(root)
-        who, refused = "definition", {}
+        who = "definition"
+        refused: dict[str, str] = {}
         try:
-            case, refused = accepted(session, case, root)
+            case, refused = computed(case, root)
+            who = "spark"
+            tables = _tables(case, root)
+            frames = {name: read_table(session.spark, tables[name], root) for name in tables}
+            case, result, more = planned(session, case, frames, root)
+            refused |= more
             feature_set = resolve(case.config(root))
-            tables = open_tables(feature_set, root, feature_set.timezone)
+            judged = written(feature_set, tables, result, root)
             who = "embedded"
             extract(feature_set, tables, root / "embedded.parquet", threads=1, progress=Progress.silent())
-            who = "spark"
-            judged = spark_values(session, feature_set, tables, root)
         except JdrecError as error:
             return Outcome(case, refused, None, f"{who}: {error}")
         return Outcome(case, refused, compare_tables(feature_set, pq.read_table(root / "embedded.parquet"), judged, "embedded", "spark"))
 
 
-def accepted(session: Session, case: Case, root: Path) -> tuple[Case, dict[str, str]]:
-    """The case without the features that an engine refuses before it reads data, and their messages."""
+def computed(case: Case, root: Path) -> tuple[Case, dict[str, str]]:
+    """The case without the features that the embedded engine refuses, and its messages."""
     feature_set = resolve(case.config(root))
     refused: dict[str, str] = {}
     for feature in feature_set.features:
@@ -120,41 +134,73 @@ def accepted(session: Session, case: Case, root: Path) -> tuple[Case, dict[str, 
                 make_plan(alone(feature_set, feature))
             except CheckError as error:
                 refused[feature.name] = f"embedded: {error.message}"
-    names = [name for name in case.features["features"] if name not in refused]
-    reasons = dict(_refusals(session, case, names, root))
-    names = [name for name in names if name not in reasons]
-    while names and (message := _refusal(session, case, names, root)) is not None:  # each is fine alone
-        good, bad = 0, len(names)  # the longest beginning that compiles lies in [good, bad)
-        while bad - good > 1:
-            middle = (good + bad) // 2
-            good, bad = (middle, bad) if _refusal(session, case, names[:middle], root) is None else (good, middle)
-        reasons[names[bad - 1]] = f"beside others: {message}"
-        del names[bad - 1]
-    return case.only(names), refused | {name: f"spark: {message}" for name, message in reasons.items()}
+    return case.only([name for name in case.features["features"] if name not in refused]), refused
 
 
-def _refusals(session: Session, case: Case, names: list[str], root: Path) -> Iterator[tuple[str, str]]:
-    """Features that OpenMLDB does not compile even alone, and why, found by halving."""
-    message = _refusal(session, case, names, root) if names else None
+def planned(session: Session, case: Case, frames: Mapping[str, Any], root: Path) -> tuple[Case, Any, dict[str, str]]:
+    """OpenMLDB's plan, a Spark DataFrame, of the features that it takes; the messages for the others."""
+
+    def refusal(names: list[str], run: Callable[[FeatureSet], Any]) -> str | None:
+        try:
+            run(resolve(case.only(names).config(root)))
+        except CompilerError as error:
+            return error.message
+        return None
+
+    def plan(feature_set: FeatureSet) -> None:
+        plans.append(features_of(feature_set, session.query(feature_query(feature_set), frames)))
+
+    plans: list[Any] = []
+    names = list(case.features["features"])
+    refused: dict[str, str] = {}
+    while refusal(names, plan) is not None:
+        compile_only = partial(_compile, session, frames)
+        try_it = partial(refusal, run=compile_only if refusal(names, compile_only) is not None else plan)
+        refused |= _refusals(names, try_it)
+        names = [name for name in names if name not in refused]
+        while names and (message := try_it(names)) is not None:  # each is fine alone
+            good, bad = 0, len(names)  # the longest beginning that compiles lies in [good, bad)
+            while bad - good > 1:
+                middle = (good + bad) // 2
+                good, bad = (middle, bad) if try_it(names[:middle]) is None else (good, middle)
+            refused[names[bad - 1]] = f"spark: beside others: {message}"
+            del names[bad - 1]
+    return case.only(names), plans[-1], refused
+
+
+def _refusals(names: list[str], refusal: Callable[[list[str]], str | None]) -> dict[str, str]:
+    """Features that OpenMLDB does not take even alone, and why, found by halving."""
+    message = refusal(names) if names else None
     if message is None:
-        return
+        return {}
     if len(names) == 1:
-        yield names[0], message
-        return
+        return {names[0]: f"spark: {message}"}
     middle = len(names) // 2
-    yield from _refusals(session, case, names[:middle], root)
-    yield from _refusals(session, case, names[middle:], root)
+    return _refusals(names[:middle], refusal) | _refusals(names[middle:], refusal)
 
 
-def _refusal(session: Session, case: Case, names: list[str], root: Path) -> str | None:
-    """OpenMLDB's reason not to compile these features together; None if it does."""
-    feature_set = resolve(case.only(names).config(root))
-    tables = open_tables(feature_set, root, feature_set.timezone)
+def _compile(session: Session, frames: Mapping[str, Any], feature_set: FeatureSet) -> None:
+    """Compiles the query without planning it on Spark, which is several times quicker.
+
+    Raises:
+        CompilerError: OpenMLDB refuses the query.
+    """
+    from py4j.protocol import Py4JJavaError
+
+    jvm = session.spark._jvm
+    tables = jvm.PythonUtils.toScalaMap({name: frame._jdf for name, frame in frames.items()})
+    databases = jvm.java.util.ArrayList()
+    databases.add(jvm.com._4paradigm.openmldb.batch.utils.HybridseUtil.getDatabase(DATABASE, tables))
+    engine = jvm.com._4paradigm.hybridse.sdk.SqlEngine
     try:
-        session.query(feature_query(feature_set), {name: read_table(session.spark, tables[name], root) for name in tables})
-    except CompilerError as error:
-        return error.message
-    return None
+        engine(feature_query(feature_set), databases, engine.createDefaultEngineOptions(), DATABASE).close()
+    except Py4JJavaError as error:
+        raise CompilerError(error.java_exception.toString()) from None
+
+
+def _tables(case: Case, root: Path) -> TableSet:
+    feature_set = resolve(case.config(root))
+    return open_tables(feature_set, root, feature_set.timezone)
 
 
 def alone(feature_set: FeatureSet, feature: Feature) -> FeatureSet:
@@ -165,10 +211,14 @@ def alone(feature_set: FeatureSet, feature: Feature) -> FeatureSet:
 
 def spark_values(session: Session, feature_set: FeatureSet, tables: TableSet, root: Path) -> pa.Table:
     """What the judge says, rows in the request table's order."""
+    frames = {name: read_table(session.spark, tables[name], root) for name in tables}
+    return written(feature_set, tables, features_of(feature_set, session.query(feature_query(feature_set), frames)), root)
+
+
+def written(feature_set: FeatureSet, tables: TableSet, result: Any, root: Path) -> pa.Table:
+    """The rows of a Spark DataFrame, in the request table's order."""
     from py4j.protocol import Py4JJavaError
 
-    frames = {name: read_table(session.spark, tables[name], root) for name in tables}
-    result = features_of(feature_set, session.query(feature_query(feature_set), frames))
     check_types(feature_set, result)
     try:
         result.write.parquet((root / "judged").as_uri())

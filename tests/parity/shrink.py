@@ -1,4 +1,4 @@
-"""Makes a difference small: one feature, and as few rows as it takes."""
+"""Makes a difference small: one feature, or as few as it takes, and as few rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,28 @@ MOST_RUNS = 40
 
 
 def shrink(case: Case, feature: str, differs: Callable[[Case], bool], *, most_runs: int = MOST_RUNS) -> Case | None:
-    """The case with one feature and fewer rows, still differing; None if the feature does not differ alone.
+    """The case with few features and rows, still differing; None if it does not.
 
     Args:
-        differs: runs both engines; called at most `most_runs` times.
+        feature: the one that differs: it stays, alone if it differs alone.
+        differs: runs both engines; called some `most_runs` times.
     """
-    case = case.only([feature])
+    names = [name for name in case.features["features"] if name != feature]
     if not differs(case):
         return None
+    if differs(case.only([feature])):
+        names = []
+    size = len(names)
+    while size >= 1 and names:  # OpenMLDB evaluates features together: it may take another one
+        at = 0
+        while at < len(names):
+            fewer = names[:at] + names[at + size :]
+            if differs(case.only([*fewer, feature])):
+                names = fewer
+            else:
+                at += size
+        size //= 2
+    case = case.only([*names, feature])
     runs = 1
     used = _tables_of(case)
     for table in case.tables:

@@ -31,6 +31,7 @@ class Found:
         rows: of the request table req (rid, k1 string, v int, l bigint, d double, b bool); ts is a second later in each.
         union: rows of table u1 with the same columns and times, its time called `at_ms` if a bigint is wanted.
         joined: rows (k1, x) of table j1.
+        judged: whether OpenMLDB gives the same; not where its result is not defined, see docs/parity.md.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Found:
     joined: list[tuple[Any, int]] = field(default_factory=list)
     windows: dict[str, Any] = field(default_factory=dict)
     joins: dict[str, Any] = field(default_factory=dict)
+    judged: bool = True
 
     def case(self) -> Case:
         columns = {"rid": T.STRING, "k1": T.STRING, "v": T.INT, "l": T.BIGINT, "d": T.DOUBLE, "b": T.BOOL, "ts": T.TIMESTAMP}
@@ -143,6 +145,54 @@ CASES = [
         rows=[("a", 0, 7, 0.0, True), ("a", 0, -8, 0.0, True)],
         times=[0, 500],
     ),
+    Found(
+        "a drawdown counts NaN as a value, and starts anew at it",
+        {"fall": {**W, "expr": "drawdown(log2(v))"}},
+        {"fall": [N, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.75]},
+        rows=[("a", v, 0, 0.0, True) for v in (N, -1, 16, 4, -1, 16, 256, 4)],
+        times=[1000 * n for n in range(8)],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
+        "a max_size above a ROWS frame over the same rows leaves it whole",
+        {"three": {**W, "expr": "count(*)"}, "newest": {"over": "s", "expr": "count(*)"}},
+        {"three": [1, 2, 3, 3, 3], "newest": [1, 2, 3, 4, 4]},
+        windows={"w": {"partition_by": "k1", "rows": 2}, "s": {"partition_by": "k1", "range": "1m", "max_size": 4}},
+    ),
+    Found(
+        "upper, lower and reverse of ''",
+        {**{name: {"expr": f"{name}(if_null(k1, ''))"} for name in ("upper", "lower", "reverse")}, "most": {**W, "expr": "upper(max(k1))"}},
+        {"upper": ["", "AB", ""], "lower": ["", "ab", ""], "reverse": ["", "ba", ""], "most": ["", "AB", N]},
+        rows=[("", 0, 0, 0.0, True), ("ab", 0, 0, 0.0, True), (N, 0, 0, 0.0, True)],
+        times=[0, 1000, 2000],
+        windows={"w": {"partition_by": "k1", "rows": 1}},
+        judged=False,
+    ),
+    Found(
+        "the same of text that is not empty",
+        {name: {"expr": f"{name}(concat('x', if_null(k1, '')))"} for name in ("upper", "lower", "reverse")},
+        {"upper": ["X", "XAB", "X"], "lower": ["x", "xab", "x"], "reverse": ["x", "bax", "x"]},
+        rows=[("", 0, 0, 0.0, True), ("ab", 0, 0, 0.0, True), (N, 0, 0, 0.0, True)],
+        times=[0, 1000, 2000],
+    ),
+    Found(
+        "bytes that are no text",
+        {"char": {"expr": "char(v)"}, "unhex": {"expr": "unhex('3A2')"}, "substr": {"expr": "substr(k1, 1, 1)"}},
+        {"char": ["A", "\ufffd"], "unhex": ["\x03\ufffd"] * 2, "substr": ["\ufffd", "a"]},
+        rows=[("京", 65, 0, 0.0, True), ("a", 1970, 0, 0.0, True)],
+        times=[0, 1000],
+        judged=False,
+    ),
+    Found(
+        "months, as far as dates go",
+        {
+            name: {"expr": f"string(add_months(date('2016-03-31'), {months}))"}
+            for name, months in (("back", -13), ("on", 1), ("far", 95_000))
+        },
+        {"back": ["2015-02-28"], "on": ["2016-04-30"], "far": ["9932-11-30"]},
+        rows=[("a", 0, 0, 0.0, True)],
+        times=[0],
+    ),
 ]
 
 
@@ -158,7 +208,7 @@ def test_embedded(found: Found, tmp_path: Path) -> None:
 
 @pytest.mark.spark
 @pytest.mark.slow
-@pytest.mark.parametrize("found", CASES, ids=lambda found: found.name)
+@pytest.mark.parametrize("found", [found for found in CASES if found.judged], ids=lambda found: found.name)
 def test_judge(found: Found, tmp_path: Path, session: Session) -> None:
     case = found.case()
     case.write(tmp_path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from jdrec.features.resolve import resolve
+from tests.parity.coverage import coverage, expected
 from tests.parity.generate import Case, generate
 from tests.parity.shrink import describe, shrink
+from tests.parity.test_parity import FIRST_SEED, SETS
 
 SEEDS = range(60)
 
@@ -66,3 +69,10 @@ def test_shrinking_keeps_what_differs() -> None:
     assert all(not rows.rows for name, rows in small.tables.items() if name != "req")
     assert describe(small)[0] == 'features: {"x0":{"kind":"drop","expr":"i + 1"}}'
     assert shrink(case, "x0", lambda tried: False) is None
+
+
+def test_forty_sets_have_every_function_and_option() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(FIRST_SEED, FIRST_SEED + SETS):
+        found += coverage(generate(seed))
+    assert [name for name in expected() if not found[name]] == []

@@ -169,7 +169,7 @@ def ew_avg(walk: plan.Walk, frames: Frames) -> Vector:
 def drawdown(walk: plan.Walk, frames: Frames) -> Vector:
     """The largest share by which a value is above the smallest of those that came after it."""
     values = Values.of(walk, frames)
-    values = values.only(values.cells.values >= 0)
+    values = values.only(~(values.cells.values < 0))  # NaN stays: it is a value, and the smallest one starts anew after it
     cells = values.cells.values
     by_size = np.argsort(-values.counts, kind="stable")
     sizes = -np.sort(-values.counts)
@@ -177,9 +177,9 @@ def drawdown(walk: plan.Walk, frames: Frames) -> Vector:
     for place in range(int(sizes[0]) if len(sizes) else 0):  # the place-th newest value of every frame that has one
         rows = by_size[: np.searchsorted(-sizes, -place, "left")]
         value = cells[values.starts[rows] + place]
-        least[rows] = value if place == 0 else np.minimum(least[rows], value)
+        least[rows] = value if place == 0 else np.where(least[rows] < value, least[rows], value)
         fall = (value - least[rows]).astype(np.float64)
-        result[rows] = np.maximum(result[rows], np.divide(fall, value, out=np.zeros(len(rows)), where=value != 0))
+        result[rows] = np.fmax(result[rows], np.divide(fall, value, out=np.zeros(len(rows)), where=value != 0))
     return values.number(result)
 
 
