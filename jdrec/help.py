@@ -17,6 +17,8 @@ _KEYS = {
     "train": ("model", "trainer", "seed"),
     "evaluate": ("run",),
     "export": ("serving.triton", "run"),
+    "report": ("report", "run"),
+    "importance": ("importance", "run"),
     "deploy": ("deploy", "openmldb"),
     "compare": ("compare", "engine"),
     "serve": ("serving", "online", "run"),
@@ -50,7 +52,8 @@ Stages (task=NAME runs those before it and reuses what is up to date)
   preprocess  ids and splits                                  -> samples/
   train       the network                                     -> checkpoints/
   evaluate    AUC, logloss and more of whole splits           -> metrics.json
-  export      a Triton model repository (the default)         -> triton/
+  export      a Triton model repository                       -> triton/
+  report      one page of all that (the default)              -> report.html
 Serving
   serve       Triton and the prediction service, until Ctrl-C
   predict     ask the running service: request=FILE
@@ -64,6 +67,7 @@ Looking
   compare     two engines cell by cell: compare.with=spark
   verify      replay requests online and compare with offline, cell by cell
   score       score a table and rank it: best products a user, users a product
+  importance  how much each feature matters, by permutation
   runs        a table of earlier runs
   diff        what two of them do not share: runs=[A,B]
   cache       what results the cache holds; cache.prune=true removes

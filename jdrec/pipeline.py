@@ -14,6 +14,7 @@ import msgspec
 from jdrec.cache import RECORD, Cache, code_version, content_key, publish
 from jdrec.config import STAGES, Config
 from jdrec.errors import ConfigError, StageError
+from jdrec.report import skipped
 from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
 from jdrec.system import peak_memory
 from jdrec.tracking.record import Record
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WITH_RUN = ("evaluate", "export", "serve", "demo", "publish", "verify", "score")  # tasks that an earlier run is given to
+# Tasks that an earlier run is given to.
+_WITH_RUN = ("evaluate", "export", "report", "serve", "demo", "publish", "verify", "score", "importance")
 
 
 def run(config: Config, folder: Path, overrides: list[str] | None = None) -> float | None:
@@ -61,7 +63,7 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
         this.end("interrupted" if interrupted else "failed", None if interrupted else f"{type(error).__name__}: {error}")
         raise
     this.end("finished")
-    return this.validation_auc() if last in ("evaluate", "export") else None
+    return this.validation_auc() if last in ("evaluate", "export", "report") else None
 
 
 def run_until(run: Run, last: str) -> None:
@@ -96,7 +98,7 @@ def _run_stages(run: Run, last: str) -> None:
         _require_earlier(run)
         if run.config.task in VERBS and is_exported(run):
             return
-        first = "evaluate"
+        first = "report" if run.config.task == "report" and (run.folder / "metrics.json").is_file() else "evaluate"
     run.folder.mkdir(parents=True, exist_ok=True)
     for name in STAGES[STAGES.index(first) : STAGES.index(last) + 1]:
         _run_stage(run, name)
@@ -108,6 +110,9 @@ def _run_stage(run: Run, name: str) -> None:
         reused, summary = False, render(run)
     elif name == "check":
         reused, summary = False, check(run)
+    elif name == "report" and (reason := skipped(run.config)):
+        log.info("%-10s skipped: %s", name, reason)
+        return
     else:
         reused, summary = _run_cached(run, CACHED[name])
     seconds = time.perf_counter() - start
@@ -141,6 +146,8 @@ def plan(run: Run, last: str) -> list[Planned]:
     for name in STAGES[: STAGES.index(last) + 1]:
         if name not in CACHED:
             planned.append(Planned(name, False, ["always"]))
+        elif name == "report" and (reason := skipped(run.config)):
+            planned.append(Planned(name, False, [f"skipped: {reason}"]))
         elif missing:
             planned.append(Planned(name, False, ["the tables have to be generated first"]))
         else:
@@ -165,16 +172,16 @@ def _run_cached(run: Run, stage: Stage) -> tuple[bool, str]:
     if run.config.run:  # an earlier run's training is given, not derived: its results are not for the cache
         with tempfile.TemporaryDirectory(prefix=".work.", dir=run.folder) as work:
             make(Path(work))
-            return False, _publish(Path(work), run.folder)
+            return False, _publish(Path(work), run, stage)
     cache = Cache(Path(run.config.cache.dir), enabled=run.config.cache.enabled)
     entry, reused = cache.get_or_make(stage.name, key, make)
-    return reused, _publish(entry, run.folder)
+    return reused, _publish(entry, run, stage)
 
 
-def _publish(entry: Path, folder: Path) -> str:
-    """Puts a stage's files into the run folder and returns its summary."""
-    publish(entry, folder, [item.name for item in entry.iterdir() if item.name != RECORD])
-    return json.loads((entry / RECORD).read_text())["summary"]
+def _publish(entry: Path, run: Run, stage: Stage) -> str:
+    """Puts a stage's files into the run folder, does what belongs to this run alone, and returns the summary."""
+    publish(entry, run.folder, [item.name for item in entry.iterdir() if item.name != RECORD])
+    return stage.then(run) if stage.then else json.loads((entry / RECORD).read_text())["summary"]
 
 
 def _require_earlier(run: Run) -> None:

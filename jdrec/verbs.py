@@ -55,6 +55,7 @@ _PLACES = {
     "samples": "train, valid and test; data_info.txt describes them",
     "checkpoints/best": "the trained network (safetensors)",
     "metrics.json": "AUC and logloss of every split",
+    "report.html": "all of it on one page, for a browser",
     "triton": "the model repository that Triton served",
     "run.json": "the whole configuration, and what ran",
     "jdrec.log": "the log",
@@ -109,6 +110,12 @@ def _score(run: Run) -> None:
     score(run)
 
 
+def _importance(run: Run) -> None:
+    from jdrec.report.importance import run_importance
+
+    run_importance(run)
+
+
 def _runs(run: Run) -> None:
     from jdrec.tracking import leaderboard
 
@@ -149,7 +156,7 @@ VERBS = {
     "deploy": Verb("check", _deploy),
     "compare": Verb("check", _compare),
     "serve": Verb("export", _serve),
-    "demo": Verb("export", _demo),
+    "demo": Verb("report", _demo),
     "predict": Verb(None, _predict),
     "feature_server": Verb("check", _feature_server),
     "publish": Verb("export", _publish),
@@ -157,6 +164,7 @@ VERBS = {
     "rollback": Verb(None, _rollback),
     "verify": Verb("train", _verify),
     "score": Verb("train", _score),
+    "importance": Verb("report", _importance),
     "runs": Verb(None, _runs),
     "diff": Verb(None, _diff),
     "cache": Verb(None, _cache),

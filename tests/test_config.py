@@ -31,7 +31,7 @@ def _with(path: str, value: Any) -> dict[str, Any]:
 def test_a_valid_configuration_loads_with_defaults() -> None:
     config = load(_valid())
     assert isinstance(config, Config)
-    assert (config.task, config.trainer.batch_size, config.openmldb.version) == ("export", 1000, "0.9")
+    assert (config.task, config.trainer.batch_size, config.openmldb.version) == ("report", 1000, "0.9")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from jdrec.config.model import ModelConfig
 from jdrec.config.online import FeatureServerConfig, OnlineConfig, TtlConfig
 from jdrec.config.openmldb import ClusterConfig, DeployConfig, OpenMLDBConfig
 from jdrec.config.preprocess import PreprocessConfig, SplitConfig
+from jdrec.config.report import ImportanceConfig, ReportConfig
 from jdrec.config.score import ScoreConfig
 from jdrec.config.serving import (
     AccessLogConfig,
@@ -52,6 +53,7 @@ __all__ = [
     "FeatureServerConfig",
     "FeaturesConfig",
     "GeneratorConfig",
+    "ImportanceConfig",
     "InitConfig",
     "JdGeneratorConfig",
     "JoinConfig",
@@ -66,6 +68,7 @@ __all__ = [
     "PositiveInt",
     "PreprocessConfig",
     "QueryConfig",
+    "ReportConfig",
     "RequestConfig",
     "RequestLogConfig",
     "ScoreConfig",

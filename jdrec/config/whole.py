@@ -16,13 +16,14 @@ from jdrec.config.model import ModelConfig
 from jdrec.config.online import OnlineConfig
 from jdrec.config.openmldb import DeployConfig, OpenMLDBConfig
 from jdrec.config.preprocess import PreprocessConfig
+from jdrec.config.report import ImportanceConfig, ReportConfig
 from jdrec.config.score import ScoreConfig
 from jdrec.config.serving import ServingConfig
 from jdrec.config.tracking import CacheConfig, LeaderboardConfig
 from jdrec.config.trainer import TrainerConfig
 from jdrec.config.verify import VerifyConfig
 
-STAGES = ("render", "check", "extract", "preprocess", "train", "evaluate", "export")
+STAGES = ("render", "check", "extract", "preprocess", "train", "evaluate", "export", "report")
 Task = Literal[
     "render",
     "check",
@@ -31,6 +32,7 @@ Task = Literal[
     "train",
     "evaluate",
     "export",
+    "report",
     "deploy",
     "compare",
     "serve",
@@ -42,6 +44,7 @@ Task = Literal[
     "feature_server",
     "verify",
     "score",
+    "importance",
     "runs",
     "diff",
     "cache",
@@ -53,10 +56,10 @@ Task = Literal[
 class Config(Section, frozen=True, kw_only=True):
     task: Annotated[
         Task, Meta(description="How far to go: each stage runs those before it that it needs; or a verb that stands alone.")
-    ] = "export"
+    ] = "report"
     dry: Annotated[bool, Meta(description="Only say which stages would run, and why.")] = False
     seed: Annotated[int, Meta(ge=0, description="Seed of splits, initial weights, dropout and shuffling.")] = 2016
-    run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, serve and predict use.")] = None
+    run: Annotated[str | None, Meta(description="Folder of an earlier run that evaluate, export, report, serve and predict use.")] = None
     runs: Annotated[Names, Meta(description="task=diff: the folders of two runs; task=runs: folders to look into, outputs by default.")] = (
         field(default_factory=list)
     )
@@ -77,6 +80,8 @@ class Config(Section, frozen=True, kw_only=True):
     serving: ServingConfig = ServingConfig()
     verify: VerifyConfig = VerifyConfig()
     score: ScoreConfig = ScoreConfig()
+    report: ReportConfig = ReportConfig()
+    importance: ImportanceConfig = ImportanceConfig()
     cache: CacheConfig = CacheConfig()
     leaderboard: LeaderboardConfig = LeaderboardConfig()
     init: InitConfig = InitConfig()
