@@ -1,17 +1,20 @@
-"""Training speed on the CPU: our trainer against a bare OneFlow loop over tensors that are already in memory.
+"""Training speed on the CPU: our trainers against bare loops over tensors that are already in memory, and against deepctr-torch's fit.
 
     python bench/training.py                      # 41 fields x 16, DNN 400x3, batch 1000, 100k ids
     python bench/training.py --ids 5000000        # what a large table costs
     python bench/training.py --json out.json
 
-Both train the same network on the same random batches, in turns, and the best of several rounds counts, so that other work on the
-machine disturbs both alike. The bare loop is what one would write first: nn.Embedding, nn.Linear, Adam over everything.
+All train the same DeepFM on the same random table, in turns, and the best of several rounds counts, so that other work on the machine disturbs
+all alike. A bare loop is what one would write first: nn.Embedding, nn.Linear, Adam over everything; PyTorch has a second one, with
+a sparse embedding and SparseAdam. deepctr-torch (the extra `bench`) has its own DeepFM, of the same sizes.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -21,89 +24,131 @@ from common import parser, report
 from jdrec.config import TrainerConfig
 from jdrec.features.spec import Encoding
 from jdrec.models import FieldSpec, ModelSpec, build
+from jdrec.models.namespace import namespace
 from jdrec.training.data import RawSplit, ShuffledStream, Split
-from jdrec.training.oneflow_adapter import OneFlowAdapter
-from jdrec.training.oneflow_library import load_oneflow
+from jdrec.training.frameworks import host_adapter
 from jdrec.training.vocabulary import Vocabulary
 
-FIELDS, DIM, HIDDEN, BATCH = 41, 16, (400, 400, 400), 1000
+FIELDS, DIM, HIDDEN, BATCH, RATE = 41, 16, (400, 400, 400), 1000, 1e-3
+Way = Callable[[int], None]
 
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--ids", type=int, default=100_000, help="distinct ids of all fields together")
-    options.add_argument("--batches", type=int, default=15, help="batches a round")
+    options.add_argument("--batches", type=int, default=20, help="batches a round")
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", nargs="*", help="names of the ways to measure")
     given = options.parse_args()
 
-    load_oneflow()
-    split, spec = random_samples(given.ids, rows=50 * BATCH)
-    ways = {
-        "bare loop": bare_loop(spec, split),
-        "trainer, lazy": trainer_loop(spec, split, "lazy"),
-        "trainer, dense": trainer_loop(spec, split, "dense"),
+    raw, split, spec = random_samples(given.ids, rows=given.batches * BATCH)
+    makers: dict[str, Callable[[], Way]] = {
+        "oneflow bare": lambda: bare_loop(oneflow(), spec, split, given.batches),
+        "oneflow trainer": lambda: trainer_loop("oneflow", spec, split, given.batches),
+        "torch bare": lambda: bare_loop(torch(), spec, split, given.batches),
+        "torch bare sparse": lambda: bare_loop(torch(), spec, split, given.batches, sparse=True),
+        "torch trainer": lambda: trainer_loop("torch", spec, split, given.batches),
+        "deepctr-torch": lambda: deepctr(raw, given.ids // FIELDS),
     }
-    best = measure(ways, given.batches, given.rounds)
-    figures: dict[str, Any] = {f"{name} ms/batch": 1e3 * seconds for name, seconds in best.items()}
-    figures |= {f"{name} samples/s": BATCH / seconds for name, seconds in best.items()}
-    figures["trainer / bare loop"] = best["bare loop"] / best["trainer, lazy"]
+    best = measure({name: make() for name, make in makers.items() if not given.only or name in given.only}, given.rounds)
+    figures: dict[str, Any] = {f"{name} ms/batch": 1e3 * seconds / given.batches for name, seconds in best.items()}
+    figures |= {f"{name} samples/s": BATCH * given.batches / seconds for name, seconds in best.items()}
+    for framework in ("oneflow", "torch"):
+        for other in (f"{framework} bare", f"{framework} bare sparse", "deepctr-torch"):
+            if other in best and f"{framework} trainer" in best:
+                figures[f"{framework} trainer / {other}"] = best[other] / best[f"{framework} trainer"]
     figures |= {"fields": FIELDS, "dim": DIM, "dnn": str(HIDDEN), "batch": BATCH, "ids": spec.rows}
     report("training", figures, given.json)
 
 
-def random_samples(ids: int, rows: int) -> tuple[Split, ModelSpec]:
+def oneflow() -> Any:
+    from jdrec.training.oneflow_library import load_oneflow
+
+    return load_oneflow()
+
+
+def torch() -> Any:
+    from jdrec.training.torch_library import load_torch
+
+    return load_torch()
+
+
+def random_samples(ids: int, rows: int) -> tuple[RawSplit, Split, ModelSpec]:
     """Uniform ids, the hardest case for caches."""
     random = np.random.default_rng(0)
     per_field = ids // FIELDS
     known = tuple(np.arange(per_field, dtype=np.int64) for _ in range(FIELDS))
     names, encodings = tuple(f"f{i}" for i in range(FIELDS)), (Encoding.HASH,) * FIELDS
     columns = tuple(random.integers(0, per_field, rows) for _ in range(FIELDS))
-    split = Split(RawSplit(random.integers(0, 2, rows).astype(np.float32), columns), Vocabulary(names, encodings, known))
+    raw = RawSplit(random.integers(0, 2, rows).astype(np.float32), columns)
     fields = tuple(FieldSpec(name, Encoding.HASH, per_field + 1) for name in names)
-    return split, ModelSpec("deepfm", fields, DIM, HIDDEN, 0.2)
+    return raw, Split(raw, Vocabulary(names, encodings, known)), ModelSpec("deepfm", fields, DIM, HIDDEN, 0.2)
 
 
-def bare_loop(spec: ModelSpec, split: Split) -> Callable[[int], None]:
-    flow = load_oneflow()
-    embedding, model = flow.nn.Embedding(spec.rows, DIM + 1), build(flow.nn, spec)
-    optimizer = flow.optim.Adam([*embedding.parameters(), *model.parameters()], lr=1e-3)
+def bare_loop(flow: Any, spec: ModelSpec, split: Split, batches: int, sparse: bool = False) -> Way:
+    options = {"sparse": True} if sparse else {}
+    embedding, model = flow.nn.Embedding(spec.rows, DIM + 1, **options), build(namespace(flow), spec)
+    if sparse:
+        optimizers = [flow.optim.SparseAdam(embedding.parameters(), lr=RATE), flow.optim.Adam(model.parameters(), lr=RATE)]
+    else:
+        optimizers = [flow.optim.Adam([*embedding.parameters(), *model.parameters()], lr=RATE)]
     loss_of = flow.nn.BCEWithLogitsLoss()
-    batches = [(flow.tensor(batch.rows), flow.tensor(batch.labels).reshape(-1, 1)) for batch in list(split.batches(BATCH))[:20]]
+    tensors = [(flow.tensor(batch.rows), flow.tensor(batch.labels).reshape(-1, 1)) for batch in split.batches(BATCH)]
 
-    def step(k: int) -> None:
-        rows, labels = batches[k % len(batches)]
-        embedded = embedding(rows)
-        loss = loss_of(model(embedded[:, :, :DIM], embedded[:, :, DIM]), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        float(loss.numpy())
+    def epoch(k: int) -> None:
+        for rows, labels in tensors[:batches]:
+            embedded = embedding(rows)
+            loss = loss_of(model(embedded[:, :, :DIM], embedded[:, :, DIM]), labels)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+            float(loss.detach().numpy())
 
-    return step
-
-
-def trainer_loop(spec: ModelSpec, split: Split, updates: str) -> Callable[[int], None]:
-    """What a step of the loop does: the shuffled batch, the step, the loss."""
-    adapter = OneFlowAdapter(spec, msgspec.convert({"embedding_updates": updates}, TrainerConfig), seed=0)
-    stream = ShuffledStream(split, BATCH, seed=0)
-
-    def step(k: int) -> None:
-        float(adapter.train_batch(stream.batch(k), 1e-3))
-
-    return step
+    return epoch
 
 
-def measure(ways: dict[str, Callable[[int], None]], batches: int, rounds: int) -> dict[str, float]:
-    """Seconds a batch of each way: the best of several rounds taken in turns."""
+def trainer_loop(framework: str, spec: ModelSpec, split: Split, batches: int) -> Way:
+    """What the loop does batch by batch: the shuffled batch, the step, the loss."""
+    adapter = host_adapter(spec, msgspec.convert({"framework": framework, "learning_rate": RATE}, TrainerConfig), seed=0)
+    stream = adapter.batches(ShuffledStream(split, BATCH, seed=0))
+
+    def epoch(k: int) -> None:
+        for step in range(k * batches, (k + 1) * batches):
+            float(adapter.train_batch(stream.batch(step), RATE))
+
+    return epoch
+
+
+def deepctr(raw: RawSplit, per_field: int) -> Way:
+    """Its fit with the same sizes, dropout and optimizer, all else as it comes; no metrics, no validation."""
+    utils = ModuleType("deepctr_torch.utils")
+    utils.check_version = lambda version: None  # type: ignore[attr-defined]  # its own asks the internet
+    sys.modules["deepctr_torch.utils"] = utils
+    from deepctr_torch.inputs import SparseFeat
+    from deepctr_torch.models import DeepFM
+
+    features = [SparseFeat(f"f{i}", per_field + 1, embedding_dim=DIM) for i in range(FIELDS)]
+    model = DeepFM(features, features, dnn_hidden_units=HIDDEN, dnn_dropout=0.2)
+    model.compile(torch().optim.Adam(model.parameters(), lr=RATE), "binary_crossentropy")
+    x = {f"f{i}": column for i, column in enumerate(raw.columns)}
+
+    def epoch(k: int) -> None:
+        model.fit(x, raw.labels, batch_size=BATCH, epochs=1, verbose=0)
+
+    return epoch
+
+
+def measure(ways: dict[str, Way], rounds: int) -> dict[str, float]:
+    """Seconds a round of each way: the best of several, taken in turns after one that does not count."""
     best = dict.fromkeys(ways, float("inf"))
-    for way in ways.values():
-        way(0)
-    for _ in range(rounds):
+    for k in range(rounds + 1):
         for name, way in ways.items():
             start = time.perf_counter()
-            for k in range(batches):
-                way(k)
-            best[name] = min(best[name], (time.perf_counter() - start) / batches)
+            way(k)
+            if k:
+                best[name] = min(best[name], time.perf_counter() - start)
     return best
 
 

@@ -8,10 +8,10 @@ from jdrec.models.spec import ModelSpec
 
 
 def hidden(nn: Any, width: int, units: tuple[int, ...], dropout: float) -> list[Any]:
-    """Hidden layers as a list of modules. Dropout is there even at rate 0, so that a layer's name does not depend on it."""
+    """Hidden layers as a list of modules, three a layer: the linear map, ReLU, dropout (at rate 0, too, so that names do not depend on it)."""
     layers = []
     for count in units:
-        layers += [nn.Linear(width, count), nn.ReLU(), nn.Dropout(dropout)]
+        layers += nn.hidden(width, count, dropout)
         width = count
     return layers
 

@@ -10,7 +10,7 @@ def namespace(framework: Any, **others: Any) -> SimpleNamespace:
     """The modules of `framework` (the package torch or oneflow), and what it lacks.
 
     Args:
-        others: modules to use instead of the framework's: Linear, Dropout.
+        others: modules to use instead of the framework's: Linear, Dropout; or `hidden`, which makes the three modules of a hidden layer.
     """
     nn: Any = framework.nn
 
@@ -24,5 +24,9 @@ def namespace(framework: Any, **others: Any) -> SimpleNamespace:
         def forward(self, x: Any) -> Any:
             return x + self.bias
 
+    def hidden(width: int, units: int, dropout: float) -> list[Any]:
+        return [modules.Linear(width, units), modules.ReLU(), modules.Dropout(dropout)]
+
     plain = {name: getattr(nn, name) for name in ("Module", "Linear", "ReLU", "Sigmoid", "Dropout", "Sequential")}
-    return SimpleNamespace(**{**plain, "Bias": Bias, **others})
+    modules = SimpleNamespace(**{**plain, "Bias": Bias, "hidden": hidden, **others})
+    return modules

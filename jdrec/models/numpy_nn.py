@@ -97,6 +97,11 @@ class Sequential(Module):
         return x
 
 
+def hidden(width: int, units: int, dropout: float) -> list[Module]:
+    """The three modules of a hidden layer."""
+    return [Linear(width, units), ReLU(), Dropout(dropout)]
+
+
 def _shape(*size: int) -> np.ndarray:
     """A parameter without memory of its own: a loaded model brings its arrays."""
     return np.broadcast_to(np.float32(0), size)

@@ -1,18 +1,17 @@
 """Dropout whose masks are a function of seed, step and layer, so that they are the same in every framework and after every restart.
 
-An element is kept where a hash of its index, under the layer's two keys, is above a threshold: there is no state to save.
+An element is kept where a hash of its index, under the layer's two keys, is above a threshold: there is no state to save, and no mask to
+store, since ReLU's output says what was kept.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numba
 import numpy as np
 
 
 class Draws:
-    """Masks of one model: layers are numbered in the order in which they are made."""
+    """What the dropout layers of one model draw from: layers are numbered in the order in which they are made."""
 
     def __init__(self, seed: int):
         self._seed, self._step, self._layers = seed, 0, 0
@@ -26,36 +25,39 @@ class Draws:
         self._layers += 1
         return self._layers - 1
 
-    def mask(self, layer: int, shape: tuple[int, ...], rate: float) -> np.ndarray:
-        """float32 of that shape: 0 for a dropped element (with probability `rate`), 1 / (1 - rate) for a kept one."""
+    def relu_dropout(self, layer: int, x: np.ndarray, rate: float) -> None:
+        """ReLU, then dropout at `rate`, in place: kept elements are multiplied by 1 / (1 - rate).
+
+        Args:
+            layer: as `next_layer` numbered it.
+            x: float32 or float64, C-contiguous.
+        """
         keys = np.random.SeedSequence((self._seed, self._step, layer)).generate_state(2)
-        mask = np.empty(shape, np.float32)
-        _fill(mask.reshape(-1), keys[0], keys[1], np.uint32(min(int(rate * 2**32), 2**32 - 1)), np.float32(1 / (1 - rate)))
-        return mask
+        _relu_dropout(x.reshape(-1), keys[0], keys[1], np.uint32(min(int(rate * 2**32), 2**32 - 1)), x.dtype.type(1 / (1 - rate)))
 
 
-def dropout_module(framework: Any, draws: Draws) -> type:
-    """A Dropout module for a framework (the package torch or oneflow) on the CPU."""
-
-    class Dropout(framework.nn.Module):
-        def __init__(self, p: float) -> None:
-            super().__init__()
-            self.rate, self.layer = p, draws.next_layer()
-
-        def forward(self, x: Any) -> Any:
-            if not self.training or self.rate == 0:
-                return x
-            return x * framework.from_numpy(draws.mask(self.layer, tuple(x.shape), self.rate)).to(x.dtype)
-
-    return Dropout
+def relu_dropout_gradient(gradient: np.ndarray, output: np.ndarray, rate: float) -> np.ndarray:
+    """The gradient of `Draws.relu_dropout`'s input from that of its output."""
+    result = np.empty_like(output)
+    _relu_dropout_gradient(
+        np.ascontiguousarray(gradient).reshape(-1), output.reshape(-1), output.dtype.type(1 / (1 - rate)), result.reshape(-1)
+    )
+    return result
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(mask, first, second, threshold, kept):  # type: ignore[no-untyped-def]
-    """Murmur3's finalizer over the index, with a second key in the middle."""
-    for i in range(mask.size):
+def _relu_dropout(x, first, second, threshold, kept):  # type: ignore[no-untyped-def]
+    """The hash is Murmur3's finalizer over the index, with a second key in the middle."""
+    for i in range(x.size):
         h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B1) + first)
         h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)) ^ second
         h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
         h ^= h >> np.uint32(16)
-        mask[i] = kept if h >= threshold else np.float32(0)
+        value = x[i]
+        x[i] = value * kept if (h >= threshold) & (value > 0) else x.dtype.type(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _relu_dropout_gradient(gradient, output, kept, result):  # type: ignore[no-untyped-def]
+    for i in range(gradient.size):
+        result[i] = gradient[i] * kept if output[i] > 0 else output.dtype.type(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class HostAdapter:
         self.table = Table(weight, spec.field_of_column, config.optimizer, config.embedding_updates, config.embedding_weight_decay)
         self._optimizer = DenseOptimizer(config.optimizer, self.network.parameters, config.weight_decay)
         self._clip_norm = config.clip_norm
+        self._pool = ThreadPoolExecutor(1, "table")
         self._steps = 0
         self._set_parameters(initial)
 
@@ -66,9 +68,10 @@ class HostAdapter:
         with span("gather"):
             rows = self.table.gather(batch, vectors, weights)
         scale = self._clipping([rows, *gradients.values()])
-        with span("update"):
+        with span("update"):  # of table and network side by side: they share nothing
+            table = self._pool.submit(self.table.step, self._steps, learning_rate, scale)
             self._optimizer.step(gradients, self._steps, learning_rate, scale)
-            self.table.step(self._steps, learning_rate, scale)
+            table.result()
         return loss
 
     def logits(self, batch: Batch) -> np.ndarray:

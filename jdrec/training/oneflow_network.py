@@ -5,9 +5,9 @@ from __future__ import annotations
 from jdrec.config import TrainerConfig
 from jdrec.models import ModelSpec, build
 from jdrec.models.namespace import namespace
-from jdrec.training.dropout import Draws, dropout_module
+from jdrec.training.dropout import Draws
+from jdrec.training.hidden_layers import oneflow_hidden, oneflow_linear
 from jdrec.training.network import ModuleNetwork
-from jdrec.training.oneflow_blas import linear_module
 from jdrec.training.oneflow_library import load_oneflow
 
 
@@ -20,5 +20,5 @@ def oneflow_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> Module
         flow.set_num_threads(config.threads)
         threadpool_limits(config.threads, user_api="blas")  # of the process, for the rest of its life
     draws = Draws(seed)
-    model = build(namespace(flow, Linear=linear_module(flow), Dropout=dropout_module(flow, draws)), spec)
+    model = build(namespace(flow, Linear=oneflow_linear(flow), hidden=oneflow_hidden(flow, draws)), spec)
     return ModuleNetwork(flow, model, draws)

@@ -12,7 +12,8 @@ from jdrec.config import TrainerConfig
 from jdrec.errors import MissingExtra, TrainingError
 from jdrec.models import ModelSpec, build
 from jdrec.models.namespace import namespace
-from jdrec.training.dropout import Draws, dropout_module
+from jdrec.training.dropout import Draws
+from jdrec.training.hidden_layers import torch_hidden
 from jdrec.training.network import ModuleNetwork
 
 
@@ -49,7 +50,7 @@ def torch_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNe
     if config.threads:
         torch.set_num_threads(config.threads)
     draws = Draws(seed)
-    model = build(namespace(torch, Dropout=dropout_module(torch, draws)), spec)
+    model = build(namespace(torch, hidden=torch_hidden(torch, draws)), spec)
     autocast: Callable[[], AbstractContextManager] = nullcontext
     if config.amp != "none":
         autocast = partial(torch.autocast, "cpu", torch.bfloat16 if config.amp == "bf16" else torch.float16)

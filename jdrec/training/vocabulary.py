@@ -8,8 +8,10 @@ row, which the model scales by the field's value. The values of a multi-valued f
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from jdrec.features.spec import Encoding
 
 NO_VALUE = -(2**63)  # in a slot of a multi-valued field: it has fewer values than slots
+_FEW = 4  # ids of a field; below this, NumPy's calls cost more than looking them up one by one
 _MIN_PARALLEL = 100_000  # ids; below this, threads cost more than they save
 
 
@@ -121,10 +124,18 @@ class Vocabulary:
         _in_threads(fill, range(len(self.ids)), result.size)
         return result
 
+    @cached_property
+    def _views(self) -> list[memoryview]:
+        return [memoryview(np.ascontiguousarray(known)) for known in self.ids]
+
     def _rows_of_field(self, i: int, ids: np.ndarray) -> Any:
         known, offset = self.ids[i], self.offsets[i]
         if len(known) == 0:  # numeric, or nothing known
             return offset
+        if ids.size <= _FEW and ids.ndim == 1:
+            view = self._views[i]
+            places = ((bisect_left(view, value), value) for value in ids.tolist())
+            return [int(offset) + (place + 1 if place < len(view) and view[place] == value else 0) for place, value in places]
         place = np.searchsorted(known, ids)
         found = known[np.minimum(place, len(known) - 1)] == ids
         return offset + np.where(found, place + 1, 0)
