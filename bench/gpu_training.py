@@ -154,10 +154,12 @@ def step_speed(
             queue._graphs[0][0].replay()
     torch.cuda.synchronize()
     alone = (time.perf_counter() - begin) / count
-    if profile and group.is_main:
-        show_profile(lambda: run(3))
+    if profile:
+        show_profile(lambda: run(3), group.is_main)
     feed.close()
     speeds = [group.count * batch / seconds / 1e6 for seconds in times]
+    if group.is_main:
+        print(f"batch {batch} a GPU: {max(speeds):.2f} million samples/s", flush=True)
     return {
         f"{batch}: million samples/s": statistics.median(speeds),
         f"{batch}: best of three": max(speeds),
@@ -168,13 +170,14 @@ def step_speed(
     }
 
 
-def show_profile(run: Any) -> None:
+def show_profile(run: Any, show: bool) -> None:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as profiled
 
     with profiled(activities=[ProfilerActivity.CUDA]) as trace:
         run()
-    print(trace.key_averages().table(sort_by="cuda_time_total", row_limit=40, max_name_column_width=90))
+    if show:
+        print(trace.key_averages().table(sort_by="cuda_time_total", row_limit=40, max_name_column_width=90))
 
 
 class InMemory:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 def run_in(processes: int, name: str, out: Path, device: str = "cpu") -> list[dict[str, np.ndarray]]:
     command = launch_command(processes, ["-m", "tests.training.torch_cuda.work_sharded", str(out), name, device])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return [dict(np.load(out / f"{rank}.npz")) for rank in range(processes)]
