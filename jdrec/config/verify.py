@@ -31,8 +31,12 @@ class VerifyConfig(Section, frozen=True, kw_only=True):
     ] = "all"
     limit: Annotated[PositiveInt | None, Meta(description="Replay only so many requests, the first that arrived.")] = None
     batch: Annotated[
-        int, Meta(ge=1, le=10_000, description="Most requests a call; requests that share a window are never in one call.")
-    ] = 1
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Meta(
+            description="Most requests a call, by default 1 in this process and 100 over HTTP; what arrived between them is inserted before "
+            "them, and requests that share a window are never in one call."
+        ),
+    ] = None
     tolerance: Annotated[
         float, Meta(ge=0, description="Largest difference of two floating features, relative to the larger one; 0: the same bit for bit.")
     ] = 0.0

@@ -72,12 +72,14 @@ class Step:
     numbers: np.ndarray  # int64, places in the table
 
 
-def in_order(request_table: str, times: dict[str, np.ndarray], limit: int | None = None) -> Iterator[Step]:
+def in_order(request_table: str, times: dict[str, np.ndarray], limit: int | None = None, together: int = 1) -> Iterator[Step]:
     """The rows of all tables in order of arrival.
 
     Args:
         times: of each row of each table, int64 milliseconds.
         limit: only as far as so many requests go.
+        together: so many requests follow each other, and what arrived between them comes before them all, table by table: no window
+            sees rows that are later than its request.
     """
     names = [*(name for name in times if name != request_table), request_table]  # at one moment requests come last
     which = np.repeat(np.arange(len(names)), [len(times[name]) for name in names])
@@ -88,6 +90,11 @@ def in_order(request_table: str, times: dict[str, np.ndarray], limit: int | None
         requests = np.flatnonzero(which == len(names) - 1)
         if limit < len(requests):
             which, number = which[: requests[limit - 1] + 1], number[: requests[limit - 1] + 1]
+    if together > 1:
+        is_request = which == len(names) - 1
+        call = (np.cumsum(is_request) - is_request) // together
+        order = np.lexsort((np.arange(len(which)), which, call))
+        which, number = which[order], number[order]
     starts = np.flatnonzero(np.diff(which, prepend=-1))
     for start, stop in zip(starts, [*starts[1:], len(which)], strict=True):
         yield Step(names[which[start]], number[start:stop])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OVER_HTTP = 100  # requests a call
 _ROW_PATH = 64  # so few rows are encoded value by value, as in the prediction service
 
 
@@ -37,8 +38,6 @@ def verify(run: Run) -> None:
         JdrecError: the online path or the run cannot be used; nothing is said about equality then.
     """
     config = run.config.verify
-    if config.insert == "none" and config.batch == 1 and config.service is None:
-        log.debug("rows are not inserted: windows over %s see what is stored", run.feature_set.request_table)
     reports = _from_table(run) if config.requests == "table" else _from_log(run, Path(config.requests))
     for report in reports:
         print("\n".join(report.lines()))
@@ -58,8 +57,8 @@ def _from_table(run: Run) -> list[Report]:
     feature_set, config = run.feature_set, run.config.verify
     offline = Offline.of_run(run)
     sources = arrivals.sources(feature_set)
-    whole = config.insert == "all"
     server = config.features == "openmldb"
+    whole = config.insert == "all" and (server or config.service is None)  # a service's own tables are not ours to fill
     names = [feature_set.request_table, *(sources.streamed if whole else ()), *(sources.first if whole and server else ())]
     with run.progress.task("read tables", len(names)) as task:
         tables = {}
@@ -72,8 +71,8 @@ def _from_table(run: Run) -> list[Report]:
     places, missing = offline.places(_keys(run, requests))
     times = {name: tables[name].times(columns) for name, columns in sources.streamed.items() if whole}
     times[feature_set.request_table] = requests.times([feature_set.request_time])
-    steps = list(arrivals.in_order(feature_set.request_table, times, config.limit))
-    if config.insert == "all":
+    steps = list(arrivals.in_order(feature_set.request_table, times, config.limit, _most(run)))
+    if whole:
         loaded = sources.first
     else:
         loaded = tuple(name for name in run.tables if config.insert == "none" or name != feature_set.request_table)
@@ -110,6 +109,14 @@ def _from_log(run: Run, folder: Path) -> list[Report]:
     steps = [arrivals.Step(feature_set.request_table, rows)]
     _replay(run, target, tables, (), steps, offline, rows, again, logged.stored)
     return [then, again]
+
+
+def _most(run: Run) -> int:
+    """Requests a call."""
+    config = run.config.verify
+    if config.batch is not None:
+        return config.batch
+    return 1 if config.features == "embedded" and config.service is None else _OVER_HTTP
 
 
 def _unstored(run: Run, logged: Logged) -> list[str]:
@@ -168,7 +175,7 @@ def _replay(
         first: tables that are inserted whole before. places: the offline row of each request, -1 for none.
     """
     config = run.config.verify
-    replay = Replay(run.feature_set, target, tables, config.insert, config.batch)
+    replay = Replay(run.feature_set, target, tables, config.insert, _most(run))
     encoder, scorer = model_of(run)
     keys = _keys(run, tables[run.feature_set.request_table])
 

@@ -110,6 +110,7 @@ class PredictionService:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are two writes
 
             def do_GET(self) -> None:
                 self._send(200, {"live": True, "ready": True})

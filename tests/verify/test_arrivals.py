@@ -10,9 +10,9 @@ from tests.engines.conftest import feature_set_of
 from tests.verify.small_run import config_of
 
 
-def steps(times: dict[str, list[int]], limit: int | None = None) -> list[tuple[str, list[int]]]:
+def steps(times: dict[str, list[int]], limit: int | None = None, together: int = 1) -> list[tuple[str, list[int]]]:
     arrays = {name: np.array(values, np.int64) for name, values in times.items()}
-    return [(step.table, step.numbers.tolist()) for step in in_order("q", arrays, limit)]
+    return [(step.table, step.numbers.tolist()) for step in in_order("q", arrays, limit, together)]
 
 
 def test_at_one_moment_other_tables_come_first_and_rows_as_they_stand() -> None:
@@ -24,6 +24,11 @@ def test_a_limit_ends_with_its_last_request() -> None:
     times = {"q": [5, 3, 5, 9], "a": [5, 1, 5, 9]}
     assert steps(times, 2) == [("a", [1]), ("q", [1]), ("a", [0, 2]), ("q", [0])]
     assert steps(times, 99) == steps(times)
+
+
+def test_calls_of_several_requests_come_after_all_that_arrived_between_them() -> None:
+    times = {"q": [5, 3, 5, 9], "a": [5, 1, 5, 9, 11], "b": [3, 10]}
+    assert steps(times, together=2) == [("a", [1, 0, 2]), ("b", [0]), ("q", [1, 0]), ("a", [3]), ("q", [2, 3]), ("a", [4]), ("b", [1])]
 
 
 def test_rows_without_a_time_come_first() -> None:

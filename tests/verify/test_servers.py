@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def against_server(run: Run, endpoint: str, **settings: Any) -> Run:
-    return with_config(run, verify={"features": "openmldb", **settings}, openmldb={"endpoint": endpoint})
+    return with_config(run, verify={"features": "openmldb", "batch": 1, **settings}, openmldb={"endpoint": endpoint})
 
 
 def test_an_apiserver_that_takes_one_row_a_put(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +43,7 @@ def test_an_apiserver_that_takes_one_row_a_put(run: Run, capsys: pytest.CaptureF
 
 def test_a_server_that_takes_many_rows_a_put(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with api_server(run, takes_many=True) as server:
-        verify(against_server(run, server.endpoint, batch=40))
+        verify(against_server(run, server.endpoint, batch=None))
     assert capsys.readouterr().out.splitlines()[-1] == SAME
     assert server.puts["event"] < EVENTS / 2
 
@@ -105,11 +105,11 @@ def test_nothing_at_the_endpoint(run: Run) -> None:
 
 
 def against_service(run: Run, url: str, **settings: Any) -> Run:
-    return with_config(run, verify={"service": url, **settings})
+    return with_config(run, verify={"service": url, "batch": 1, **settings})
 
 
-@pytest.mark.parametrize("batch", [1, 30])
-def test_a_service_that_stores_what_it_scores(batch: int, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("batch", [1, 30, None])
+def test_a_service_that_stores_what_it_scores(batch: int | None, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with PredictionService(run, OTHERS) as service:
         verify(against_service(run, service.url, batch=batch))
     assert capsys.readouterr().out.splitlines()[-1] == SAME
@@ -118,7 +118,7 @@ def test_a_service_that_stores_what_it_scores(batch: int, run: Run, capsys: pyte
 def test_a_service_that_stores_nothing_over_a_server_that_does(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """The service has its features from elsewhere, where we put the requests."""
     with api_server(run, OTHERS) as server, PredictionService(run, OTHERS, stores=False) as service:
-        settings = {"service": service.url, "features": "openmldb", "insert": "requests"}
+        settings = {"service": service.url, "features": "openmldb", "insert": "requests", "batch": 1}
         with pytest.raises(DifferenceError):  # this stand-in computes from tables of its own, which nobody fills
             verify(with_config(run, verify=settings, openmldb={"endpoint": server.endpoint}))
     assert server.puts == {"request": REQUESTS}
