@@ -45,6 +45,10 @@ def running(type_: str, values: list[Any], expr: str, tmp_path: Path, window: st
         ("int", [None, 0, 5], "distinct_count(case when w > 0 then x else 7 end)", [1, 2, 3]),
         ("int", [None, None, 9], "distinct_count(if_null(x, 9) + x)", [1, 1, 2]),  # 9 + 0
         ("int", [None, 0, 5], "distinct_count(hash64(x))", [1, 1, 2]),
+        # Each NaN is a value of its own, and never the smallest or largest.
+        ("double", [4.0, -1.0, 4.0, -1.0, 9.0], "distinct_count(sqrt(x))", [1, 2, 2, 3, 4]),
+        ("double", [-1.0, 4.0, 9.0, -1.0], "min(sqrt(x))", [1.7976931348623157e308, 2.0, 2.0, 2.0]),
+        ("double", [-1.0, 4.0, 9.0, None], "max(sqrt(x))", [-1.7976931348623157e308, 2.0, 3.0, 3.0]),
         # Ties by the smaller key: numbers by value, strings by bytes.
         ("string", ["x", None, "", "y", "x"], "topn_frequency(x, 3)", ["x,NULL,NULL", "x,NULL,NULL", ",x,NULL", ",x,y", "x,,y"]),
         (

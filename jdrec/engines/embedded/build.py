@@ -8,10 +8,9 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 import numba
 
-from jdrec.engines.embedded import kernels
-from jdrec.engines.embedded.slab_kernels import ENTRY_POINTS as SLAB_ENTRY_POINTS
+from jdrec.engines.embedded.kernels import evaluator, slabs
 
-ENTRY_POINTS = kernels.ENTRY_POINTS | SLAB_ENTRY_POINTS
+ENTRY_POINTS = evaluator.ENTRY_POINTS | slabs.ENTRY_POINTS
 
 # What the machine code may call: memory intrinsics become libc functions, which every process has.
 _ALLOWED = ("memset", "memcpy", "memmove", "bzero")

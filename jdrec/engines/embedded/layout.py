@@ -1,6 +1,6 @@
 """The words that a plan is written in: the layout of the int64 arrays that the compiled row evaluator reads.
 
-Python fills these arrays (`program.py`), the kernels interpret them (`kernels.py`). Addresses of other arrays are words too.
+Python fills these arrays (`program.py`), the kernels interpret them (`kernels`). Addresses of other arrays are words too.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Program(IntEnum):
 
 
 class Job(IntEnum):
-    """One store's part of a call of the row evaluator: its arguments (see `kernels.evaluate_store`)."""
+    """One store's part of a call of the row evaluator: its arguments (see `kernels.evaluator.evaluate_store`)."""
 
     PROGRAM = 0
     ORDER = 1
@@ -66,7 +66,7 @@ class Job(IntEnum):
 
 
 class Slab(IntEnum):
-    """A store that takes rows as they come: each group's rows lie in a slab with room to grow (see `slab_kernels`)."""
+    """A store that takes rows as they come: each group's rows lie in a slab with room to grow (see `kernels.slabs`)."""
 
     TIMES = 0  # address of int64 [capacity], ascending within a group
     ROLES = 1  # address of uint8 [capacity]: where a row came from; where times are equal, a larger role is newer. 0: one role
@@ -158,7 +158,8 @@ class State(IntEnum):
     TOP = 5  # the largest count
     VALUES = 6  # rows that are not NULL
     NULLS = 7
-    WIDTH = 8
+    NANS = 8  # rows that are no number; they are among VALUES and in no slot
+    WIDTH = 9
 
 
 class Aggregate(IntEnum):

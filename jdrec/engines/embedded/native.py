@@ -22,7 +22,7 @@ from threading import Lock
 
 log = logging.getLogger(__name__)
 
-_SOURCES = ("layout.py", "memory.py", "kernels.py", "slab_kernels.py", "build.py")
+_SOURCES = ("layout.py", "memory.py", "build.py", "kernels")  # files and folders
 _NAMES = ("evaluate", "insert_rows", "expire_rows")
 _DIGEST_BYTES = 32
 _lock = Lock()
@@ -40,8 +40,9 @@ def cache_key() -> str:
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256()
-    for source in _SOURCES:
-        digest.update((Path(__file__).parent / source).read_bytes())
+    for source in (Path(__file__).parent / name for name in _SOURCES):
+        for file in sorted(source.glob("*.py")) if source.is_dir() else [source]:
+            digest.update(file.read_bytes())
     numba = importlib.util.find_spec("numba")
     if numba is not None and numba.origin:
         version = Path(numba.origin).with_name("_version.py")
@@ -53,7 +54,7 @@ def cache_key() -> str:
 
 @lru_cache(maxsize=1)
 def addresses() -> dict[str, int]:
-    """The address of each entry point (`kernels.ENTRY_POINTS`, `slab_kernels.ENTRY_POINTS`)."""
+    """The address of each entry point (`build.ENTRY_POINTS`)."""
     with _lock:
         try:
             return _link(_object())
@@ -64,7 +65,7 @@ def addresses() -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def evaluate() -> Callable[[int, int], None]:
-    """The row evaluator (`kernels.evaluate`); its arguments are addresses as plain integers."""
+    """The row evaluator (`kernels.evaluator.evaluate`); its arguments are addresses as plain integers."""
     return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(addresses()["evaluate"])
 
 
@@ -76,13 +77,13 @@ def evaluate_briefly() -> Callable[[int, int], None]:
 
 @lru_cache(maxsize=1)
 def insert_rows() -> Callable[[int, int, int, int, int, int, int], int]:
-    """`slab_kernels.insert_rows`; it keeps the GIL."""
+    """`kernels.slabs.insert_rows`; it keeps the GIL."""
     return ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)(addresses()["insert_rows"])
 
 
 @lru_cache(maxsize=1)
 def expire_rows() -> Callable[[int, int, int, int], int]:
-    """`slab_kernels.expire_rows`; it keeps the GIL."""
+    """`kernels.slabs.expire_rows`; it keeps the GIL."""
     return ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(addresses()["expire_rows"])
 
 

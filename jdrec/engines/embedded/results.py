@@ -38,7 +38,7 @@ def decode(aggregate: Aggregate, words: np.ndarray, column_type: SqlType | None,
 
 
 def floats_of(keys: np.ndarray) -> np.ndarray:
-    """float64 values of the int64 keys that order as they do (see `kernels.float_key`)."""
+    """float64 values of the int64 keys that order as they do (see `kernels.cells.float_key`)."""
     return (keys ^ ((keys >> 63) & np.int64(0x7FFFFFFFFFFFFFFF))).view(np.float64)
 
 

@@ -1,6 +1,6 @@
 """The compiled part of a store that takes rows as they come: each group's rows lie in a slab with room to grow.
 
-As in `kernels`, everything works on plain addresses and the int64 words of `layout`, without allocation, exceptions or Python objects.
+As in the other kernels, everything works on plain addresses and the int64 words of `layout`, without allocation, exceptions or Python objects.
 """
 
 # mypy: ignore-errors
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from numba import types
 
-from jdrec.engines.embedded.kernels import _kernel, _small, bump, rows_before
+from jdrec.engines.embedded.kernels.slices import rows_before
+from jdrec.engines.embedded.kernels.words import bump, kernel, small
 from jdrec.engines.embedded.layout import Slab, SlabColumn, Ttl, TtlRule
 from jdrec.engines.embedded.memory import i16, i32, i64, put, put_i16, put_i32, put_u8, u8
 
@@ -25,7 +26,7 @@ EXPIRED = 128  # marks a role
 # --- cells -----------------------------------------------------------------------------------------------------------------
 
 
-@_small
+@small
 def copy_cell(to, to_row, source, row, size):
     if size == 4:
         put_i32(to, to_row, i32(source, row))
@@ -37,7 +38,7 @@ def copy_cell(to, to_row, source, row, size):
         put_i16(to, to_row, i16(source, row))
 
 
-@_kernel
+@kernel
 def shift_cells(data, size, start, end, by):
     """Moves cells [start, end) of a column by so many rows; the places may overlap."""
     if by > 0:
@@ -48,7 +49,7 @@ def shift_cells(data, size, start, end, by):
             copy_cell(data, row + by, data, row, size)
 
 
-@_kernel
+@kernel
 def shift_rows(slab, start, end, by):
     """Moves rows [start, end) by so many places, forward or back."""
     shift_cells(i64(slab, B_TIMES), 8, start, end, by)
@@ -64,7 +65,7 @@ def shift_rows(slab, start, end, by):
 # --- slabs -----------------------------------------------------------------------------------------------------------------
 
 
-@_kernel
+@kernel
 def class_of(rows):
     """The largest n with 2**n <= rows."""
     result = types.int64(0)
@@ -73,7 +74,7 @@ def class_of(rows):
     return result
 
 
-@_kernel
+@kernel
 def take_slab(slab, size_class):
     """The first row of a slab of 2**size_class rows; -1 where the arrays are full."""
     free = i64(slab, B_FREE)
@@ -89,7 +90,7 @@ def take_slab(slab, size_class):
     return used
 
 
-@_kernel
+@kernel
 def free_slab(slab, start, room):
     """Keeps a slab for others. What it has beyond a power of two is not used again."""
     if room > 0:
@@ -98,7 +99,7 @@ def free_slab(slab, start, room):
         put(free, size_class, start)
 
 
-@_kernel
+@kernel
 def make_room(slab, group):
     """Sees to it that a row can be added at the end of a group's rows. False where the arrays are full."""
     begins, ends, starts, rooms = i64(slab, B_BEGINS), i64(slab, B_ENDS), i64(slab, B_STARTS), i64(slab, B_ROOMS)
@@ -171,7 +172,7 @@ def insert_rows(slab, groups, times, role, cells, first, rows):
 # --- time to live ----------------------------------------------------------------------------------------------------------
 
 
-@_kernel
+@kernel
 def first_kept(slab, group, ttl, now):
     """The first row of a group of one role that has not expired."""
     begin, end = i64(i64(slab, B_BEGINS), group), i64(i64(slab, B_ENDS), group)
@@ -186,7 +187,7 @@ def first_kept(slab, group, ttl, now):
     return max(old, surplus)
 
 
-@_kernel
+@kernel
 def mark_expired(slab, group, role, ttl, now):
     """Marks the expired rows of one role; returns how many there are."""
     begin, end = i64(i64(slab, B_BEGINS), group), i64(i64(slab, B_ENDS), group)
@@ -204,7 +205,7 @@ def mark_expired(slab, group, role, ttl, now):
     return marked
 
 
-@_kernel
+@kernel
 def expire_group(slab, group, now):
     """Drops the expired rows of a group; returns how many there were."""
     begins, ends = i64(slab, B_BEGINS), i64(slab, B_ENDS)
