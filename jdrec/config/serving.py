@@ -25,7 +25,6 @@ class TritonConfig(Section, frozen=True, kw_only=True):
     max_batch_size: Annotated[int, Meta(ge=1, description="Most rows a call.")] = 10_000
     instance_kind: Annotated[Literal["KIND_GPU", "KIND_CPU"], Meta(description="Where instances run.")] = "KIND_CPU"
     instance_count: Annotated[int, Meta(ge=1, description="Instances.")] = 1
-    threads: Annotated[int, Meta(ge=0, description="Threads for matrix products in a started Triton; 0: as many as cores.")] = 0
     gpus: Annotated[list[int], Meta(description="GPUs of a KIND_GPU instance group.")] = field(default_factory=list)
     dynamic_batching: Annotated[DynamicBatchingConfig | None, Meta(description="Let Triton batch across requests.")] = None
     persistent_table_path: Annotated[

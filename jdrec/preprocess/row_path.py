@@ -50,10 +50,10 @@ class RowEncoder:
 
     def __init__(self, encoder: Encoder, columns: Sequence[str]):
         places = {name: place for place, name in enumerate(columns)}
-        missing = [field.name for field in encoder.fields if field.name not in places]
+        missing = [field.feature for field in encoder.fields if field.feature not in places]
         if missing:
             raise DataError(f"the column of feature {missing[0]!r} is missing.")
-        self._plan = [(places[field.name], _value(codec)) for field, codec in zip(encoder.fields, encoder.codecs, strict=True)]
+        self._plan = [(places[field.feature], _value(codec)) for field, codec in zip(encoder.fields, encoder.codecs, strict=True)]
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
         """int64 [rows, fields], C-contiguous, equal to `Encoder.encode` of the same values.
@@ -117,14 +117,14 @@ def _bucket(codec: Bucket) -> Value:
 
 
 def _slow(codec: Codec) -> Value:
-    """The tutorial's encoding goes through text; ids of recent values are remembered. Floats are not: 0.0 equals -0.0, and their texts differ."""
+    """The tutorial's encoding goes through text; ids of recent values are remembered. Zeros are not: 0.0 equals -0.0, and their texts differ."""
     known: dict[Any, int] = {}
 
     def remembered(value: Any) -> int:
         identity = known.get(value)
         if identity is None:
             identity = codec.value(value) & _MASK
-            if type(value) is not float:
+            if type(value) is not float or value * 0 == 0 != value:
                 if len(known) >= _REMEMBERED:
                     known.clear()
                 known[value] = identity

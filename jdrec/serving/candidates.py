@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +64,44 @@ class CandidateReader:
                 '"context" must be an object, "candidates" a list, and "top" a positive integer.', status=400, kind="not_candidates"
             )
         self._reader.check_count(len(given), "candidates")
-        return Candidates(self._reader.check([self._row(context, number, item) for number, item in enumerate(given)]), given, top)
+        rows = self._alike(context, given)
+        if rows is None:
+            rows = self._reader.check([self._row(context, number, item) for number, item in enumerate(given)])
+        return Candidates(rows, given, top)
+
+    def _alike(self, context: Row, given: list[Any]) -> list[Row] | None:
+        """The rows where candidates are plain values, so that only few columns differ: the others are checked once.
+
+        None where something is wrong or of another form: then every row is looked at.
+        """
+        column = self._column
+        if column is None or column in context or any(isinstance(candidate, dict) for candidate in given):
+            return None
+        try:
+            first = self._reader.check([self._row(context, 0, given[0])])[0]
+            values = self._reader.check_column(column, given)
+        except InvalidRequest:
+            return None
+        made = [(name, pieces) for name, pieces in self._derive if name not in context]
+        if any(field not in (None, column) and field not in context for _, pieces in made for _, field in pieces):
+            return None
+        if not all(type(value) in (str, int) for value in values) or any(type(first[name]) is not str for name, _ in made):
+            return None
+        fixed = [
+            (
+                name,
+                [text if field in (None, column) else text + str(context[field]) for text, field in pieces],
+                [field == column for _, field in pieces],
+            )
+            for name, pieces in made
+        ]
+        rows = []
+        for value in values:
+            row = {**first, column: value}
+            for name, texts, varies in fixed:
+                row[name] = "".join([text + str(value) if here else text for text, here in zip(texts, varies, strict=True)])
+            rows.append(row)
+        return rows
 
     def _row(self, context: Row, number: int, candidate: Any) -> Row:
         if isinstance(candidate, dict):
@@ -78,34 +114,35 @@ class CandidateReader:
                 status=400,
                 kind="not_candidates",
             )
-        for name, make in self._derive:
-            if name not in row and (value := make(row)) is not None:
+        for name, pieces in self._derive:
+            if name not in row and (value := _made(pieces, row)) is not None:
                 row[name] = value
         return row
 
 
-def _template(name: str, text: str, columns: Any) -> Callable[[Row], str | None]:
-    """Makes a column's text of others; None where one of them is missing, which the check of rows then tells."""
+Pieces = list[tuple[str, str | None]]  # literal text, and the column that follows it
+
+
+def _template(name: str, text: str, columns: Any) -> Pieces:
     where = f"serving.candidates.derive.{name}"
     try:
-        pieces = [(literal, field, spec, conversion) for literal, field, spec, conversion in string.Formatter().parse(text)]
+        parsed = list(string.Formatter().parse(text))
     except ValueError as error:
         raise ConfigError(f"{text!r} is no template: {error}", where=where) from None
-    parts: list[tuple[str, str | None]] = []
-    for literal, field, spec, conversion in pieces:
+    for _, field, spec, conversion in parsed:
         if field is not None and (field not in columns or spec or conversion):
             raise ConfigError(f"{{{field}}} is no column of the request table.", where=where, hint=nearest(field, columns))
-        parts.append((literal, field))
+    return [(literal, field) for literal, field, _, _ in parsed]
 
-    def make(row: Row) -> str | None:
-        made = []
-        for literal, field in parts:
-            made.append(literal)
-            if field is not None:
-                value = row.get(field)
-                if type(value) not in (str, int):
-                    return None
-                made.append(str(value))
-        return "".join(made)
 
-    return make
+def _made(pieces: Pieces, row: Row) -> str | None:
+    """A column's text of others; None where one of them is missing, which the check of rows then tells."""
+    made = []
+    for literal, field in pieces:
+        made.append(literal)
+        if field is not None:
+            value = row.get(field)
+            if type(value) not in (str, int):
+                return None
+            made.append(str(value))
+    return "".join(made)

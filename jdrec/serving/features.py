@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from jdrec.online.session import RequestSession
 
 _INLINE_ROWS = 32  # more rows than this are computed beside the event loop
-_COLUMN_ROWS = 64  # from so many rows on, columns are encoded faster than values one by one
 
 
 class FeatureSource(Protocol):
@@ -66,7 +65,6 @@ class EmbeddedSource:
 
     def __init__(self, feature_set: FeatureSet, session: RequestSession):
         self._table, self._session = feature_set.request_table, session
-        self._compute_rows = getattr(session, "compute_rows", None)
 
     async def open(self) -> None: ...
 
@@ -81,9 +79,7 @@ class EmbeddedSource:
         return await asyncio.to_thread(self._session.compute, rows)
 
     async def features(self, rows: list[Row]) -> Computed:
-        if self._compute_rows is None or len(rows) >= _COLUMN_ROWS:
-            return Columns(await self.compute(rows))
-        return Rows(self._compute_rows(rows))
+        return Rows(self._session.compute_rows(rows))
 
     async def store(self, rows: list[Row]) -> None:
         await asyncio.to_thread(self._session.insert, self._table, rows)  # it may wait for the disk

@@ -30,7 +30,7 @@ def render(feature_set: FeatureSet, triton: TritonConfig) -> str:
     Raises:
         ConfigError: the model has no field, or values of `serving.triton` contradict each other.
     """
-    fields = len(feature_set.fields)
+    fields = sum(feature.slots for feature in feature_set.fields)
     _check(fields, triton)
     values = {name: getattr(triton, name) for name in triton.__struct_fields__}
     return templating.render(TEMPLATES / "triton", "config.pbtxt.j2", {**values, "fields": fields}, {"quote": quote})

@@ -218,6 +218,6 @@ def container_command(repository: Path, config: Config) -> str:
         )
     install = f"pip install -r /models/{triton.model}/{triton.version}/requirements.txt"
     return (
-        f"docker run --rm -p 127.0.0.1:8000:8000 --shm-size=256m -v {volume} {IMAGE} "
+        f"docker run --rm -p 127.0.0.1:8000:8000 --shm-size=256m -e OPENBLAS_NUM_THREADS=1 -v {volume} {IMAGE} "
         f'sh -c "{install} && tritonserver --model-repository=/models"'
     )

@@ -82,6 +82,18 @@ class RowReader:
             raise InvalidRequest(message, status=422, kind="invalid_row", details=problems[:_SHOWN_PROBLEMS])
         return result
 
+    def check_column(self, name: str, values: list[Any]) -> list[Any]:
+        """Values of one column, none of them null.
+
+        Raises:
+            InvalidRequest: one is not the column's.
+        """
+        read = self._readers[name]
+        try:
+            return [read(value) for value in values]
+        except (_Wrong, TypeError) as wrong:
+            raise InvalidRequest(f"{name}: {wrong}", status=422, kind="invalid_row") from None
+
     def _parse(self, body: bytes) -> list[Row]:
         value = parse_json(body)
         rows = value if isinstance(value, list) else [value]

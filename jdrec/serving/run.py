@@ -146,7 +146,6 @@ def _triton(config: Config, run: Path, repository: Path, model: str, version: in
         port=triton.http_port,
         log_file=run / "triton.log",
         timeout_s=triton.start_timeout_s,
-        threads=triton.threads,
     )
 
 
@@ -163,7 +162,7 @@ def _open_source(config: Config, run: Path, feature_set: FeatureSet, stack: Exit
     log.info("loading the tables")
     tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone)
     write(run / _EXAMPLE, from_table(tables[feature_set.request_table], feature_set) or from_types(feature_set))
-    return EmbeddedSource(feature_set, open_session(config, feature_set, tables))
+    return EmbeddedSource(feature_set, stack.enter_context(open_session(config, feature_set, tables)))
 
 
 def _announcement(config: Config, run: Path, started: Started) -> Callable[[], str]:

@@ -138,6 +138,7 @@ def _environment(server: Path) -> dict[str, str]:
         "PYTHONPATH": ":".join(sites),
         "PYTHONHOME": sys.base_prefix,
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
+        "OPENBLAS_NUM_THREADS": "1",  # model.py spreads rows over the cores
         "PYTHONDONTWRITEBYTECODE": "1",  # the model repository stays as it was exported
     }
 
@@ -154,15 +155,11 @@ class TritonServer:
         port: its HTTP port; 0 picks a free one.
         log_file: what it says goes there.
         timeout_s: longest wait for the model to be ready.
-        threads: for matrix products of the Python backend; 0: as many as cores.
     """
 
-    def __init__(
-        self, repository: Path, *, model: str, version: int, port: int = 0, log_file: Path, timeout_s: float = 60.0, threads: int = 0
-    ):
+    def __init__(self, repository: Path, *, model: str, version: int, port: int = 0, log_file: Path, timeout_s: float = 60.0):
         self.repository, self.model, self.version = repository.resolve(), model, version
         self.port, self.log_file, self.timeout_s = port, log_file, timeout_s
-        self.threads = threads
         self.process: subprocess.Popen[bytes] | None = None
         self._work: tempfile.TemporaryDirectory[str] | None = None
         self._shared_memory = ""
@@ -228,16 +225,13 @@ class TritonServer:
         with open(self.log_file, "wb") as output:
             self.process = subprocess.Popen(
                 command,
-                env={**environment, **self._threads(), "TMPDIR": self._work.name},  # the backend unpacks there, and leaves it
+                env={**environment, "TMPDIR": self._work.name},  # the backend unpacks there, and leaves it
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C of the terminal reaches only us, and we stop it in order
                 preexec_fn=_die_with_parent(),
             )
-
-    def _threads(self) -> dict[str, str]:
-        return {name: str(self.threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS") if self.threads}
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None

@@ -26,7 +26,7 @@ VALUES = {
     SqlType.DOUBLE: st.floats(),
     SqlType.STRING: st.text(st.characters(exclude_categories=("Cs",)), max_size=60),
     SqlType.DATE: st.dates(datetime.date(1900, 1, 1)),
-    SqlType.TIMESTAMP: st.integers(0, 253_402_300_799_999),
+    SqlType.TIMESTAMP: st.integers(0, 4_102_444_800_000),
 }
 NUMBERS = [type for type in VALUES if type.is_number]
 FIELDS = (
