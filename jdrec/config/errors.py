@@ -50,7 +50,8 @@ def _field_mistakes(value: Mapping[str, Any], struct: type, path: str) -> Iterat
         if name in fields:
             yield from _mistakes(item, fields[name].type, place)
         elif name != struct.__struct_config__.tag_field:  # type: ignore[attr-defined]
-            yield ConfigError(f"unknown key {name!r}.", where=place, hint=nearest(name, fields))
+            cut = "An expression with a comma is quoted inside { }." if isinstance(name, str) and ")" in name else None
+            yield ConfigError(f"unknown key {name!r}.", where=place, hint=cut or nearest(name, fields))
     for name, field in fields.items():
         if field.required and name not in value:
             yield ConfigError("is required.", where=f"{path}.{name}".lstrip("."), hint=_description(field.type))

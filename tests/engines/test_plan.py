@@ -26,8 +26,8 @@ def plan_of(features: str, windows: str = "w: {partition_by: k, rows: 3}"):  # t
         ),
         (
             "{over: w, expr: 1 + distinct_count(int(s))}",
-            "features.features.x: the embedded engine has not distinct_count of 'int(s)', for what OpenMLDB counts where that is NULL is not "
-            "defined: put if_null around it. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
+            "features.features.x: the embedded engine has not 'distinct_count(int(s))', for what OpenMLDB counts where its argument is NULL "
+            "is not defined: put if_null around that. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
         ),
     ],
 )
@@ -52,7 +52,7 @@ def test_refusals_name_feature_and_reason(feature: str, message: str) -> None:
     ],
 )
 def test_a_null_that_is_not_defined_is_not_counted(expr: str) -> None:
-    with pytest.raises(CheckError, match="for what OpenMLDB counts where that is NULL is not defined"):
+    with pytest.raises(CheckError, match="for what OpenMLDB counts where its argument is NULL is not defined"):
         plan_of(f'  x: {{over: w, expr: "distinct_count({expr})"}}')
     plan_of(f'  x: {{over: w, expr: "distinct_count(isnull({expr}))"}}')
 

@@ -120,7 +120,7 @@ class Windowed:
         if call.name in _MASKED:
             return Aggregate(_MASKED[call.name], self.window, self.column(masked(call)), type_)
         if call.name in _TALLIED:
-            column = self.column(self.counted(call.args[0]) if call.name == "distinct_count" else call.args[0])
+            column = self.column(self.counted(call) if call.name == "distinct_count" else call.args[0])
             function, n = _TALLIED[call.name], 0
             if function is Function.TOPN_FREQUENCY:
                 n = self.number_in(call.args[1])
@@ -163,18 +163,16 @@ class Windowed:
             match = self.column(same)
         return rows, match
 
-    def counted(self, node: ast.Node) -> ast.Node:
+    def counted(self, call: ast.Call) -> ast.Node:
         """What distinct_count counts of each row.
 
         Raises:
             CheckError: OpenMLDB's value of its NULLs is not defined.
         """
         try:
-            return filled(node, self.inference)
+            return filled(call.args[0], self.inference)
         except Undefined:
-            what = (
-                f"distinct_count of {self.text(node)!r}, for what OpenMLDB counts where that is NULL is not defined: put if_null around it"
-            )
+            what = f"{self.text(call)!r}, for what OpenMLDB counts where its argument is NULL is not defined: put if_null around that"
             raise refuse(self.feature.path, what) from None
 
     def column(self, node: ast.Node) -> int:
