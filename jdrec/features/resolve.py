@@ -22,7 +22,7 @@ from jdrec.features.frames import milliseconds
 from jdrec.features.resolve_join import resolve_join
 from jdrec.features.resolve_window import resolve_window, rows_of
 from jdrec.features.scope import Rows, Scope
-from jdrec.features.spec import Block, Encoding, Feature, FeatureSet, Join, Kind, Label, Table, Window
+from jdrec.features.spec import Block, Encoding, Feature, FeatureSet, Join, Kind, Label, Table, Window, list_places
 from jdrec.features.types import SqlType
 
 if TYPE_CHECKING:
@@ -225,6 +225,10 @@ class _Resolver:
         except ExpressionError as error:
             raise ExpressionError(error.reason, column=error.column, where=f"{where}.expr", hint=error.hint) from None
         kind = self.kind_of(name, config, type_, where)
+        if config.encoding is Encoding.LIST and (type_ is not SqlType.STRING or list_places(node) is None):
+            raise CheckError(
+                "encoding list is for a text with a known number of values.", where=f"{where}.encoding", hint="As topn_frequency(x, 3) has."
+            )
         return Feature(name, entry.expr, node, type_, kind, entry.over, config.join, config.encoding, group=entry.group)
 
     def read(self, entry: Entry, window: Window | None, join: Join | None) -> tuple[ast.Node, SqlType]:
@@ -286,7 +290,7 @@ class _Resolver:
         if config.encoding is not None:
             if kind in (Kind.LABEL, Kind.DROP):
                 raise CheckError(f"a feature of kind {kind.value} is no field of the model and has no encoding.", where=f"{where}.encoding")
-            if config.encoding is not Encoding.HASH and not type_.is_number:
+            if config.encoding not in (Encoding.HASH, Encoding.LIST) and not type_.is_number:
                 raise CheckError(f"{config.encoding.value} needs a number, this is {type_.value}.", where=f"{where}.encoding")
             if config.encoding is Encoding.NUMERIC and kind is Kind.CATEGORICAL:
                 raise CheckError(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Literal
+from typing import Literal as OneOf
 
-from jdrec.features.expression import Column, Node, Raw, walk
+from jdrec.features.expression import Call, Column, Literal, Node, Raw, walk
 from jdrec.features.types import SqlType
 
 
@@ -41,7 +41,7 @@ class Table:
     path: str  # file, folder or glob, absolute or relative to the data set's root
     time: str | None = None  # the column that orders its rows (timestamp or bigint milliseconds)
     derived: dict[str, Derived] = field(default_factory=dict)
-    format: Literal["parquet", "csv"] | None = None  # of its files; None: as their names say
+    format: OneOf["parquet", "csv"] | None = None  # of its files; None: as their names say
 
     @cached_property
     def types(self) -> dict[str, SqlType]:
@@ -78,7 +78,7 @@ class Window:
     partition_by: tuple[str, ...]  # columns of the windowed rows
     request_keys: tuple[str, ...]  # the request table's columns that `partition_by` is compared with
     order_by: str  # time column of the windowed rows
-    frame: Literal["rows", "rows_range"]
+    frame: OneOf["rows", "rows_range"]
     start: Bound
     end: Bound
     max_size: int | None = None
@@ -147,6 +147,10 @@ class Encoding(str, Enum):
     HASH = "hash"  # a 64-bit id
     BUCKET = "bucket"  # quantile bucket learnt on the training split, then an id
     NUMERIC = "numeric"  # the value itself, standardised
+    LIST = "list"  # a text of several values, as topn_frequency gives it: an id each, whose embeddings are averaged
+
+
+NO_VALUE = -(2**63)  # the id of a list's place that has no value
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,15 @@ class Feature:
         return f"features.features.{self.group}[{self.name}]" if self.group else f"features.features.{self.name}"
 
     @property
+    def slots(self) -> int:
+        """Columns of the model's input that it fills: one, or as many as a list can have values."""
+        if self.encoding is not Encoding.LIST:
+            return 1
+        places = list_places(self.node)
+        assert places is not None  # resolve has checked it
+        return places
+
+    @property
     def openmldb_only(self) -> bool:
         """Whether it is SQL that only OpenMLDB reads; `node` is a `Raw` then."""
         return isinstance(self.node, Raw)
@@ -184,6 +197,15 @@ class Feature:
         """
         found = {(node.table, node.name): node for node in walk(self.node) if isinstance(node, Column)}
         return tuple(found.values())
+
+
+def list_places(node: Node) -> int | None:
+    """How many values a list can have: n of topn_frequency(x, n) and its like; None for what is no list of known length."""
+    if isinstance(node, Call) and node.name.removeprefix("fz_").startswith("top") and len(node.args) >= 2:
+        last = node.args[-1]
+        if isinstance(last, Literal) and isinstance(last.value, int):
+            return last.value
+    return None
 
 
 @dataclass(frozen=True)
@@ -210,7 +232,7 @@ class Block:
     """
 
     alias: str  # out0, out1, ...
-    kind: Literal["request", "join", "union"]
+    kind: OneOf["request", "join", "union"]
     union: tuple[str, ...]
     features: tuple[Feature, ...]
     row: tuple[RowColumn, ...] = ()  # kind "union": how a request becomes a row of the union's schema

@@ -46,7 +46,7 @@ class Collector:
 
         def one(index: int) -> None:
             field = self.encoder.fields[index]
-            array = one_array(batch.column(field.name))
+            array = one_array(batch.column(field.feature))
             seen = ids[index]
             if field.encoding is Encoding.NUMERIC:  # ids merge NULL and the mean, so count the numbers themselves
                 seen = known_doubles(array, field).view(np.int64)

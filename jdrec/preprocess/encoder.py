@@ -22,6 +22,7 @@ from jdrec.features.types import SqlType
 from jdrec.preprocess.arrow import from_numbers, one_array
 from jdrec.preprocess.bucket import Bucket
 from jdrec.preprocess.canonical import Canonical, bucket_ids
+from jdrec.preprocess.listed import Listed
 from jdrec.preprocess.pandas_types import ColumnType, typed_text
 from jdrec.preprocess.standard import Standard
 from jdrec.preprocess.tutorial import Tutorial
@@ -52,6 +53,7 @@ class Field:
         bounds: of a bucketised field, lower bounds of all buckets but the first.
         mean, std, least, greatest: of a numeric field, over the training rows.
         column_type: tutorial scheme, a hashed field: how pandas types the column.
+        list_of, place: of a place of a list, the feature whose lists they are and which place.
     """
 
     name: str
@@ -64,6 +66,13 @@ class Field:
     least: float = 0.0
     greatest: float = 0.0
     column_type: ColumnType = "object"
+    list_of: str | None = None
+    place: int = 0
+
+    @property
+    def feature(self) -> str:
+        """The feature that it is made from."""
+        return self.list_of or self.name
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class Encoder:
     def _codec(self, field: Field) -> Codec:
         if field.encoding is Encoding.NUMERIC:
             return Standard(field.name, field.type, field.mean, field.std, field.least, field.greatest)
+        if field.encoding is Encoding.LIST:
+            return Listed(field.feature, field.place, self.hash_seed)
         if field.encoding is Encoding.BUCKET:
             return Bucket(field.name, field.type, list(field.bounds), *self._bucket_ids(field))
         if self.scheme == "tutorial":
@@ -127,11 +138,11 @@ class Encoder:
         """As `encode`, field by field: int64 [rows] each."""
         present = set(batch.schema.names)
         for field in self.fields:
-            if field.name not in present:
-                raise DataError(f"the column of feature {field.name!r} is missing.")
+            if field.feature not in present:
+                raise DataError(f"the column of feature {field.feature!r} is missing.")
 
         def one(index: int) -> np.ndarray:
-            column, codec = batch.column(self.fields[index].name), self.codecs[index]
+            column, codec = batch.column(self.fields[index].feature), self.codecs[index]
             if batch.num_rows <= _FEW:
                 return np.array([codec.value(value) for value in column.to_pylist()], np.int64)
             return codec.column(one_array(column))
@@ -152,7 +163,7 @@ class Encoder:
             DataError: a feature is missing, or its value is not of the declared type.
         """
         try:
-            return [codec.value(row[field.name]) for field, codec in zip(self.fields, self.codecs, strict=True)]
+            return [codec.value(row[field.feature]) for field, codec in zip(self.fields, self.codecs, strict=True)]
         except KeyError as error:
             raise DataError(f"the value of feature {error.args[0]!r} is missing.") from None
 

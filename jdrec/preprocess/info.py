@@ -89,6 +89,7 @@ def info_json(encoder: Encoder, rows: Rows, fields: dict[str, FieldInfo], warnin
         "fields": [
             {
                 "name": item.name,
+                "feature": item.feature,
                 "column": item.sample_column,
                 "type": item.type.value,
                 "encoding": item.encoding.value,

@@ -21,7 +21,7 @@ class Plan:
 
     Attributes:
         fields: the model's inputs in order; nothing is learnt about them yet.
-        features: the features that they are, likewise.
+        features: the feature that each is made from; a list's fills several fields, one a place.
         keep: kept feature to its column in the samples.
         time: the feature that is the row's request time, if there is one.
     """
@@ -36,7 +36,7 @@ class Plan:
     @property
     def inputs(self) -> list[str]:
         """The columns of the features file that are encoded or kept, each once."""
-        return list(dict.fromkeys([field.name for field in self.fields] + list(self.keep)))
+        return list(dict.fromkeys([field.feature for field in self.fields] + list(self.keep)))
 
 
 def make_plan(feature_set: FeatureSet, config: PreprocessConfig) -> Plan:
@@ -58,13 +58,22 @@ def make_plan(feature_set: FeatureSet, config: PreprocessConfig) -> Plan:
         if name not in feature_set.by_name:
             raise ConfigError(f"there is no feature {name!r}.", where="preprocess.keep", hint=nearest(name, feature_set.by_name))
     label_column = "Label" if tutorial else label.name
-    twice = [name for name, count in Counter([label_column, *columns, *keep.values()]).items() if count > 1]
+    fields: list[Field] = []
+    of: list[Feature] = []
+    for feature, column, encoding in zip(features, columns, encodings, strict=True):
+        if encoding is Encoding.LIST:
+            places = range(feature.slots)
+            fields += [
+                Field(f"{feature.name}[{i}]", f"{column}_{i + 1}", feature.type, encoding, list_of=feature.name, place=i) for i in places
+            ]
+        else:
+            fields.append(Field(feature.name, column, feature.type, encoding))
+        of += [feature] * feature.slots
+    written = [label_column, *(field.sample_column for field in fields), *keep.values()]
+    twice = [name for name, count in Counter(written).items() if count > 1]
     if twice:
         raise ConfigError(f"two columns of the samples would be named {twice[0]!r}.", where="preprocess.keep")
-    fields = tuple(
-        Field(feature.name, column, feature.type, encoding) for feature, column, encoding in zip(features, columns, encodings, strict=True)
-    )
-    return Plan(label, label_column, fields, features, keep, _time(feature_set, config))
+    return Plan(label, label_column, tuple(fields), tuple(of), keep, _time(feature_set, config))
 
 
 def _label(feature_set: FeatureSet) -> Feature:
@@ -78,7 +87,9 @@ def _label(feature_set: FeatureSet) -> Feature:
 
 def _encoding(feature: Feature, config: PreprocessConfig) -> Encoding:
     encoding = feature.encoding or (config.numeric if feature.kind is Kind.NUMERIC else Encoding.HASH)
-    if encoding is not Encoding.HASH and not feature.type.is_number:
+    if encoding is Encoding.LIST and config.encoding == "tutorial":
+        raise ConfigError("the tutorial's encoding has no lists.", where=feature.path, hint="Use preprocess.encoding=canonical.")
+    if encoding not in (Encoding.HASH, Encoding.LIST) and not feature.type.is_number:
         hint = "Leave its encoding out, or take hash."
         raise ConfigError(f"encoding {encoding.value} is for numbers, and this is a {feature.type.value}.", where=feature.path, hint=hint)
     return encoding

@@ -19,7 +19,7 @@ from jdrec.training.vocabulary import Vocabulary
 class Layout:
     """Which columns the sample files have: the label's, the fields' in the model's order, and those kept beside them.
 
-    slots: values of each field; above 1, its column holds lists of so many ids.
+    slots: columns of each field; above 1 of a multi-valued one, a column a place.
     keep: feature to its column.
     """
 
@@ -41,13 +41,15 @@ def read_layout(samples: Path) -> Layout:
     if not file.is_file():
         raise StageError(f"{samples} holds no samples: data_info.json is missing.", hint="Run task=preprocess first.")
     info = json.loads(file.read_text(encoding="utf-8"))
-    fields = info["fields"]
+    fields: dict[str, list[dict[str, Any]]] = {}  # a list's places are one field
+    for entry in info["fields"]:
+        fields.setdefault(entry.get("feature", entry["name"]), []).append(entry)
     return Layout(
         info["label"],
-        tuple(field["name"] for field in fields),
-        tuple(field["column"] for field in fields),
-        tuple(Encoding(field["encoding"]) for field in fields),
-        tuple(field.get("slots", 1) for field in fields),
+        tuple(fields),
+        tuple(entry["column"] for entries in fields.values() for entry in entries),
+        tuple(Encoding(entries[0]["encoding"]) for entries in fields.values()),
+        tuple(len(entries) for entries in fields.values()),
         info.get("keep", {}),
     )
 
@@ -81,14 +83,19 @@ class RawSplit:
         labels = _numbers(table.column(layout.label)).astype(np.float32)
         _check_labels(labels, file)
         columns = []
-        slots = layout.slots or (1,) * len(layout.columns)
-        for column, encoding, size in zip(layout.columns, layout.encodings, slots, strict=True):
-            values = _numbers(table.column(column), size)
+        waiting = iter(layout.columns)
+        for encoding, slots in zip(layout.encodings, layout.slots or (1,) * len(layout.names), strict=True):
+            names = [next(waiting) for _ in range(slots)]
+            values = _numbers(table.column(names[0]))
+            if slots > 1:
+                values = np.stack([_numbers(table.column(name)) for name in names], axis=1)
             if encoding is Encoding.NUMERIC:
                 values = values.astype(np.float32)
                 bad = np.flatnonzero(~np.isfinite(values))
                 if len(bad):
-                    raise DataError(f"{file}: column {column} has {len(bad):,} values that are not finite numbers, first in row {bad[0]}.")
+                    raise DataError(
+                        f"{file}: column {names[0]} has {len(bad):,} values that are not finite numbers, first in row {bad[0]}."
+                    )
             columns.append(values)
         return cls(labels, tuple(columns))
 
@@ -104,12 +111,11 @@ class RawSplit:
         return RawSplit(self.labels[index], tuple(column[index] for column in self.columns))
 
 
-def _numbers(column: Any, slots: int = 1) -> np.ndarray:
-    """A column without NULLs as an array [n], or [n, slots] of one of fixed-size lists."""
+def _numbers(column: Any) -> np.ndarray:
+    """A column without NULLs as an array [n]."""
     from jdrec.preprocess.arrow import numbers, one_array
 
-    array = one_array(column)
-    return numbers(array) if slots == 1 else numbers(array.flatten()).reshape(-1, slots)
+    return numbers(one_array(column))
 
 
 def _check_labels(labels: np.ndarray, file: Path) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from jdrec.training.dropout import Draws, relu_dropout_gradient
 
 Hidden = Callable[[int, int, float], list[Any]]

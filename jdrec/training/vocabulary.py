@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from jdrec.features.spec import Encoding
+from jdrec.features.spec import NO_VALUE, Encoding
 
-NO_VALUE = -(2**63)  # in a slot of a multi-valued field: it has fewer values than slots
 _FEW = 4  # ids of a field; below this, NumPy's calls cost more than looking them up one by one
 _MIN_PARALLEL = 100_000  # ids; below this, threads cost more than they save
 
@@ -72,7 +71,9 @@ class Vocabulary:
             if encodings[i] is Encoding.NUMERIC:
                 return np.empty(0, np.int64), np.empty(0, np.int64)
             ids, counts = np.unique(columns[i], return_counts=True)
-            kept = (counts >= min_count) & (ids != NO_VALUE)
+            kept = counts >= min_count
+            if slots is not None and slots[i] > 1:
+                kept &= ids != NO_VALUE
             return ids[kept], counts[kept]
 
         found = _in_threads(count, range(len(names)), sum(map(np.size, columns)))
@@ -126,7 +127,7 @@ class Vocabulary:
 
     @cached_property
     def _views(self) -> list[memoryview]:
-        return [memoryview(np.ascontiguousarray(known)) for known in self.ids]
+        return [memoryview(np.ascontiguousarray(known)) for known in self.ids]  # type: ignore[arg-type]
 
     def _rows_of_field(self, i: int, ids: np.ndarray) -> Any:
         known, offset = self.ids[i], self.offsets[i]

@@ -22,7 +22,7 @@ from tests.training.conftest import write_samples
 
 pytestmark = pytest.mark.torch
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.1)
-QUICK: dict[str, Any] = {"framework": "torch", "device": "cpu", "batch_size": 100, "learning_rate": 0.03, "train_batches": 60}
+QUICK: dict[str, Any] = {"framework": "torch", "device": "cpu", "threads": 1, "batch_size": 100, "learning_rate": 0.03, "train_batches": 60}
 
 
 def trainer(**keys: Any) -> TrainerConfig:

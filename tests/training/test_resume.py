@@ -22,6 +22,7 @@ FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.2)
 KEYS: dict[str, Any] = {
     "device": "cpu",
+    "threads": 1,
     "batch_size": 100,
     "learning_rate": 0.03,
     "train_batches": 60,
