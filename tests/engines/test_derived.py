@@ -51,22 +51,21 @@ derived:
 """
 
 
-def computed(settings: str, root: Path, *, online: bool = True) -> list[Any]:
+def computed(settings: str, root: Path) -> list[Any]:
     """The feature y of each request; the same at request time, where requests arrive in order and other tables are known before."""
     feature_set = feature_set_of(TABLES, DERIVED + settings)
     files = write_tables(feature_set, DATA, root)
     result = batch(feature_set, files, root, threads=2)
-    if online:
-        session = RequestSession(feature_set, files, preload=["e", "g", "p", "b"])
-        for row, expected in zip(DATA["t1"], result, strict=True):
-            assert plain(feature_set, session.compute([row])) == [expected]
-            session.insert("t1", [row])
-        late = RequestSession(feature_set, files, preload=[])
-        for name, rows in DATA.items():
-            late.insert(name, rows if name != "t1" else [])
-        for row, expected in zip(DATA["t1"], result, strict=True):
-            assert plain(feature_set, late.compute([row])) == [expected]
-            late.insert("t1", [row])
+    session = RequestSession(feature_set, files, preload=["e", "g", "p", "b"])
+    for row, expected in zip(DATA["t1"], result, strict=True):
+        assert plain(feature_set, session.compute([row])) == [expected]
+        session.insert("t1", [row])
+    late = RequestSession(feature_set, files, preload=[])
+    for name, rows in DATA.items():
+        late.insert(name, rows if name != "t1" else [])
+    for row, expected in zip(DATA["t1"], result, strict=True):
+        assert plain(feature_set, late.compute([row])) == [expected]
+        late.insert("t1", [row])
     return [row["y"] for row in result]
 
 
@@ -133,13 +132,7 @@ WINDOW_OVER_A_JOIN = (
 
 
 def test_windows_over_joined_columns(tmp_path: Path) -> None:
-    assert computed(WINDOW_OVER_A_JOIN, tmp_path, online=False) == [1, 2, 7, 7, None]
-
-
-def test_windows_over_joined_columns_are_for_batch(tmp_path: Path) -> None:
-    feature_set = feature_set_of(TABLES, DERIVED + WINDOW_OVER_A_JOIN)
-    with pytest.raises(CheckError, match="windows over the columns of a join are computed in batch only"):
-        RequestSession(feature_set, write_tables(feature_set, DATA, tmp_path))
+    assert computed(WINDOW_OVER_A_JOIN, tmp_path) == [1, 2, 7, 7, None]
 
 
 def test_what_a_derived_column_cannot_have_is_refused_by_name(tmp_path: Path) -> None:
