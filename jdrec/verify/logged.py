@@ -96,8 +96,11 @@ def _matrix(ids: Any, rows: int) -> np.ndarray:
     return _one(ids).flatten().to_numpy(zero_copy_only=False).reshape(rows, -1) if rows else np.zeros((0, 0), np.int64)
 
 
-def offline_features(run: Run, logged: Logged) -> pa.Table:
+def offline_features(run: Run, logged: Logged, had_requests: bool) -> pa.Table:
     """The logged requests' features by the batch engine, as if they were the request table's newest rows.
+
+    Args:
+        had_requests: whether the service had the request table's own rows; else the logged ones are all.
 
     Memory: the tables as the engine holds them, and the features of all requests in a temporary file.
     """
@@ -110,18 +113,18 @@ def offline_features(run: Run, logged: Logged) -> pa.Table:
         requests = Path(work) / "requests.parquet"
         pq.write_table(pa.table(logged.columns), requests)
         file = Path(work) / "features.parquet"
-        tables = with_requests(run.feature_set, run.tables, requests)
+        tables = with_requests(run.feature_set, run.tables, requests, had_requests)
         rows = extract(run.feature_set, tables, file, threads=run.config.engine.threads, progress=run.progress).rows
         return pq.read_table(file).slice(rows - len(logged))
 
 
-def with_requests(feature_set: FeatureSet, tables: TableSet, file: Path) -> TableSet:
-    """The tables with one more file of requests, after the others."""
+def with_requests(feature_set: FeatureSet, tables: TableSet, file: Path, after_others: bool) -> TableSet:
+    """The tables with a file of requests, after the request table's others or in their place."""
     from jdrec.dataset.parquet import ParquetFile
     from jdrec.dataset.tables import TableSet
 
     more = copy.copy(tables[feature_set.request_table])
-    more.files = [*more.files, ParquetFile(file, more.table)]
+    more.files = [*(more.files if after_others else ()), ParquetFile(file, more.table)]
     return TableSet({name: more if name == feature_set.request_table else tables[name] for name in tables})
 
 

@@ -93,7 +93,9 @@ def _from_log(run: Run, folder: Path) -> list[Report]:
 
     feature_set, config = run.feature_set, run.config.verify
     logged = log_of.read(folder, run, config.limit)
-    offline = Offline.of_features(run, log_of.offline_features(run, logged))
+    loaded = tuple(name for name in run.tables if run.config.online.preload is None or name in run.config.online.preload)
+    had_requests = feature_set.request_table in loaded
+    offline = Offline.of_features(run, log_of.offline_features(run, logged, had_requests))
     then = _report(run, "log", "as logged")
     rows = np.arange(len(logged))
     then.add(offline, rows, rows, logged.features)
@@ -102,7 +104,7 @@ def _from_log(run: Run, folder: Path) -> list[Report]:
         then.notes.append(f"{len(rows) - len(logged.own):,} requests were answered by other models: their ids and scores are not compared")
     hint = _unstored(run, logged)
     then.notes += hint
-    target = _target(run, tuple(run.tables))
+    target = _target(run, loaded)
     again = _report(run, target.name, "replayed")
     again.notes += hint
     tables = {feature_set.request_table: logged.table}

@@ -25,9 +25,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_run(tmp_path_factory.mktemp("run"))
 
 
-def write_log(run: Run, folder: Path, *, stores: bool = True, **changes: Any) -> None:
-    """What a service with all tables loaded logs of requests that come later, in two files."""
-    session = RequestSession(run.feature_set, run.tables)
+def write_log(run: Run, folder: Path, *, stores: bool = True, preload: list[str] | None = None, **changes: Any) -> None:
+    """What a service with these tables loaded, by default all, logs of requests that come later, in two files."""
+    session = RequestSession(run.feature_set, run.tables, preload=preload)
     encoder, scorer = model_of(run)
     rows = []
     for number in range(LOGGED):
@@ -67,6 +67,15 @@ def test_what_was_answered_and_a_replay_equal_the_batch(run: Run, tmp_path: Path
     verify(with_config(run, verify={"requests": str(tmp_path / "log")}))
     same = f"{LOGGED} requests, 13 features, 8 ids, {LOGGED} scores: 0 differ"
     assert counts(capsys) == [f"as logged: {same}", f"replayed: {same}"]
+
+
+def test_a_service_that_started_without_requests(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = ["event", "ad", "outcome"]
+    write_log(run, tmp_path / "log", preload=tables)
+    verify(with_config(run, verify={"requests": str(tmp_path / "log")}, online={"preload": tables}))
+    assert counts(capsys)[1] == f"replayed: {LOGGED} requests, 13 features, 8 ids, {LOGGED} scores: 0 differ"
+    with pytest.raises(DifferenceError, match="own_"):
+        verify(with_config(run, verify={"requests": str(tmp_path / "log")}))
 
 
 def test_a_limit(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
