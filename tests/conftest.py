@@ -39,7 +39,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
-def _needs(module: str, extra: str) -> None:
+def needs_module(module: str, extra: str) -> None:
+    """Skips for a user, fails in CI, where a component is missing."""
     try:
         found = __import__("importlib.util").util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -65,10 +66,23 @@ def _needs_spark() -> None:
         pytest.skip(str(error))
 
 
+def _needs_browser() -> None:
+    from tests.report.chromium import find
+
+    needs_module("vl_convert", "report")
+    if find() is None:
+        message = "no Chromium on the PATH (apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A missing component is a skip for a user and a failure in CI."""
     for mark, module, extra in (("oneflow", "oneflow", "oneflow"), ("compiler", "openmldb", "openmldb"), ("triton", "pytriton", "serving")):
         if item.get_closest_marker(mark):
-            _needs(module, extra)
+            needs_module(module, extra)
+    if item.get_closest_marker("browser"):
+        _needs_browser()
     if item.get_closest_marker("spark"):
         _needs_spark()

@@ -75,34 +75,23 @@ class Chart:
             "description": self.summary,
             "config": CONFIG,
         }
-        fit = {"width": "container", "height": self.height, "autosize": {"type": "fit-x" if self.steps else "fit", "contains": "padding"}}
+        fit = {"width": "container", "height": self.height, "autosize": {"type": "fit", "contains": "padding"}}
         return common | ({} if "vconcat" in self.spec else fit) | self.spec
 
-    @property
-    def steps(self) -> bool:
-        """Whether its height comes from its rows."""
-        return "step" in str(self.spec.get("height", ""))
 
-
-def day(milliseconds: int) -> str:
+def moment(milliseconds: int) -> str:
     """2016-04-12, or with the hour where it is not midnight."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-    return moment.strftime("%Y-%m-%d" if not (moment.hour or moment.minute) else "%Y-%m-%d %H:%M")
+    at = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return at.strftime("%Y-%m-%d" if not (at.hour or at.minute) else "%Y-%m-%d %H:%M")
 
 
 def _quantitative(name: str, title: str, **more: Any) -> Spec:
     return {"field": name, "type": "quantitative", "title": title, **more}
 
 
-def _moment(**more: Any) -> Spec:
-    return {
-        "field": "from",
-        "type": "temporal",
-        "title": None,
-        "scale": {"type": "utc"},
-        "axis": {"labelOverlap": True, "tickCount": 6},
-        **more,
-    }
+def _moment(name: str, **more: Any) -> Spec:
+    axis = {"labelOverlap": True, "tickCount": 7, "format": "%b %-d", "grid": False}
+    return {"field": name, "type": "temporal", "title": None, "scale": {"type": "utc", "padding": 12}, "axis": axis} | more
 
 
 def _colour(order: Sequence[str], title: str | None = None) -> Spec:
@@ -121,7 +110,9 @@ def _extent(pixels: int) -> Spec:
 
 
 _SPLITS = ("train", "valid", "test")
-_SIDE, _WIDE_SIDE = 44, 130  # pixels of the y axes of charts above each other; usermeta.beside tells the page to leave them room
+_X_AXIS = 50  # pixels that an axis with its title takes below
+_SIDE = 44  # pixels of the y axes of charts above each other; usermeta.beside tells the page to leave them room
+_THIN = 0.25  # of the usual rows; rates of fewer jump about
 
 
 # --- data -------------------------------------------------------------------------------------------------------------------
@@ -129,12 +120,19 @@ _SIDE, _WIDE_SIDE = 44, 130  # pixels of the y axes of charts above each other; 
 
 def label_rate(timeline: Row) -> Chart:
     """Share of positive labels by time, and under it the rows."""
-    points = [dict(point, rate=point["positives"] / point["rows"]) for point in timeline["points"]]
+    step = timeline["step_ms"]
+    points = [dict(p, rate=p["positives"] / p["rows"], to=p["from"] + step, middle=p["from"] + step / 2) for p in timeline["points"]]
     there = [name for name in _SPLITS if any(point["split"] == name for point in points)]
+    heights: dict[int, int] = {}
+    for point in points:  # where two splits share a slot, one stands on the other
+        below = heights.get(point["from"], 0)
+        heights[point["from"]] = below + point["rows"]
+        point |= {"below": below, "above": heights[point["from"]]}
     parts = []
     for name in there:
         rows, positives = (sum(point[key] for point in points if point["split"] == name) for key in ("rows", "positives"))
         parts.append(f"{name} {100 * positives / rows:.2f} % of {rows:,} rows")
+    usual = sorted(point["rows"] for point in points)[len(points) // 2]
     tooltip = [
         {"field": "from", "type": "temporal", "title": "from", "format": "%Y-%m-%d %H:%M"},
         {"field": "split", "type": "nominal"},
@@ -144,9 +142,10 @@ def label_rate(timeline: Row) -> Chart:
     ]
     rate = {
         "height": 190,
-        "mark": {"type": "line", "point": {"size": 22, "filled": True}, "strokeWidth": 1.5},
+        "transform": [{"filter": f"datum.rows >= {_THIN * usual:g}"}],
+        "mark": {"type": "line", "point": {"size": 26, "filled": True}, "strokeWidth": 1.5},
         "encoding": {
-            "x": _moment(axis={"labels": False, "ticks": False, "domain": False}),
+            "x": _moment("middle", axis={"labels": False, "ticks": False, "domain": False}),
             "y": _quantitative("rate", "label rate", axis={"format": "~%", "tickCount": 4, **_extent(_SIDE)}, scale={"zero": True}),
             "color": _colour(there),
             "tooltip": tooltip,
@@ -154,10 +153,12 @@ def label_rate(timeline: Row) -> Chart:
     }
     rows_ = {
         "height": 70,
-        "mark": {"type": "bar", "width": {"band": 0.8}, "binSpacing": 1},
+        "mark": {"type": "rect", "stroke": "var(--surface)", "strokeWidth": 0.5, "opacity": 0.75},
         "encoding": {
-            "x": _moment(),
-            "y": _quantitative("rows", "rows", axis={"tickCount": 2, "format": "~s", **_extent(_SIDE)}),
+            "x": _moment("from"),
+            "x2": {"field": "to"},
+            "y": _quantitative("below", "rows", axis={"tickCount": 2, "format": "~s", **_extent(_SIDE)}),
+            "y2": {"field": "above"},
             "color": _colour(there),
             "tooltip": tooltip,
         },
@@ -166,14 +167,26 @@ def label_rate(timeline: Row) -> Chart:
         "label-rate",
         "Label rate and requests over time",
         f"Share of positive labels by time: {'; '.join(parts)}.",
-        {"data": {"values": points}, "vconcat": [rate, rows_], "spacing": 8, "usermeta": {"beside": _SIDE + 24}},
+        {
+            "data": {"values": points},
+            "vconcat": [rate, rows_],
+            "spacing": 8,
+            "usermeta": {"beside": _SIDE + 24},
+            "resolve": {"scale": {"x": "shared"}},
+        },
         ("from", "split", "rows", "positives", "label rate"),
-        [(day(p["from"]), p["split"], f"{p['rows']:,}", f"{p['positives']:,}", f"{100 * p['rate']:.2f} %") for p in points],
+        [(moment(p["from"]), p["split"], f"{p['rows']:,}", f"{p['positives']:,}", f"{100 * p['rate']:.2f} %") for p in points],
         wide=True,
+        note=f"Points with less than {100 * _THIN:g} % of the usual rows are in the data only."
+        if any(p["rows"] < _THIN * usual for p in points)
+        else "",
     )
 
 
 # --- training -----------------------------------------------------------------------------------------------------------------
+
+
+_EPOCH = _quantitative("epoch", "epoch", scale={"zero": False, "nice": False}, axis={"format": "~g", "tickCount": 6, "labelOverlap": True})
 
 
 def losses(history: Sequence[Row]) -> Chart:
@@ -194,7 +207,7 @@ def losses(history: Sequence[Row]) -> Chart:
                     "data": {"values": points},
                     "mark": {"type": "line", "point": {"size": 30, "filled": True}},
                     "encoding": {
-                        "x": _quantitative("epoch", "epoch", scale={"zero": False, "nice": False}),
+                        "x": _EPOCH,
                         "y": _quantitative("loss", "logloss", scale={"zero": False}, axis={"tickCount": 5}),
                         "color": _colour(("train", "valid")),
                         "tooltip": [
@@ -229,9 +242,9 @@ def validation_auc(history: Sequence[Row]) -> Chart:
                 *_best_rule(best),
                 {
                     "data": {"values": points},
-                    "mark": {"type": "line", "point": {"size": 30, "filled": True}, "color": SERIES[1]},
+                    "mark": {"type": "line", "point": {"size": 30, "filled": True, "color": SERIES[1]}, "color": SERIES[1]},
                     "encoding": {
-                        "x": _quantitative("epoch", "epoch", scale={"zero": False, "nice": False}),
+                        "x": _EPOCH,
                         "y": _quantitative("auc", "AUC", scale={"zero": False}, axis={"tickCount": 5}),
                         "tooltip": tooltip,
                     },
@@ -306,7 +319,7 @@ def precision_recall(found: Mapping[str, Row], base_rate: Mapping[str, float]) -
     """Precision-recall curves of the splits."""
     points = [{"split": split, "order": k, **point} for split, about in found.items() for k, point in enumerate(about["precision_recall"])]
     spoken = ", ".join(f"{split} {100 * base_rate[split]:.1f} %" for split in found)
-    tops = [row for row in next(iter(reversed(found.values())))["top"] if row["share"] == 0.1]
+    tops = [row for row in list(found.values())[-1]["top"] if row["share"] == 0.1]
     best = (
         f" The tenth with the highest scores holds {100 * tops[0]['recall']:.0f} % of the positives of {list(found)[-1]}." if tops else ""
     )
@@ -349,7 +362,7 @@ def calibration(found: Mapping[str, Row]) -> Chart:
     points = [{"split": split, **point} for split, about in found.items() for point in about["calibration"]]
     worst = max(points, key=lambda p: abs(p["predicted"] - p["observed"]))
     top = max(max(p["high"], p["predicted"]) for p in points)
-    scale = {"domain": [0, min(1.0, 1.05 * top)], "nice": False}
+    scale: Spec = {"domain": [0, min(1.0, 1.05 * top)], "nice": False}
     x = _quantitative("predicted", "mean predicted probability", axis={"format": "~%", "tickCount": 5}, scale=scale)
     tooltip = [
         {"field": "split"},
@@ -447,62 +460,46 @@ def auc_by_time(points: Sequence[Row]) -> Chart:
     return Chart(
         "auc-by-time",
         "Test AUC over time",
-        f"Test AUC by time: between {low['auc']:.4f} (from {day(low['from'])}) and {high['auc']:.4f} (from {day(high['from'])}).",
-        {"data": {"values": there}, **_dots({"x": _moment(), **_auc_channels("y")}, "y")},
+        f"Test AUC by time: between {low['auc']:.4f} (from {moment(low['from'])}) and {high['auc']:.4f} (from {moment(high['from'])}).",
+        {"data": {"values": there}, **_dots({"x": _moment("from"), **_auc_channels("y")}, "y")},
         ("from", "AUC", "95 % interval", "rows", "positives"),
-        [(day(p["from"]), f"{p['auc']:.4f}", f"{p['low']:.4f} to {p['high']:.4f}", f"{p['rows']:,}", f"{p['positives']:,}") for p in there],
+        [
+            (moment(p["from"]), f"{p['auc']:.4f}", f"{p['low']:.4f} to {p['high']:.4f}", f"{p['rows']:,}", f"{p['positives']:,}")
+            for p in there
+        ],
         wide=True,
         height=200,
     )
 
 
-def auc_by_group(groups: Mapping[str, Sequence[Row]]) -> Chart | None:
-    """Test AUC by the values of some features; None where no value has both labels."""
-    there = [{"group": name, **point} for name, points in groups.items() for point in points if point["auc"] is not None]
-    if not there:
-        return None
-    shown = [name for name in groups if any(p["group"] == name for p in there)]
-    low, high = min(there, key=lambda p: p["auc"]), max(there, key=lambda p: p["auc"])
-    y = {"field": "value", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": _WIDE_SIDE - 10, **_extent(_WIDE_SIDE)}}
-    panels = [
-        {
-            "title": {"text": name, "anchor": "start", "color": "var(--ink)", "fontSize": 12, "fontWeight": 600, "offset": 6},
-            "height": {"step": 22},
-            "transform": [{"filter": {"field": "group", "equal": name}}],
-            **_dots({"y": y, **_auc_channels("x", name != shown[-1])}, "x"),
-        }
-        for name in shown
-    ]
+def auc_by_group(groups: Mapping[str, Sequence[Row]]) -> list[Chart]:
+    """Test AUC by the values of features, a chart each, all to the same scale; those without two values to compare are left out."""
+    there = {name: [point for point in points if point["auc"] is not None] for name, points in groups.items()}
+    there = {name: points for name, points in there.items() if len(points) > 1}
+    every = [point for points in there.values() for point in points]
+    scale = {"domain": [min((p["low"] for p in every), default=0), max((p["high"] for p in every), default=1)], "nice": True}
+    return [_auc_by_values(name, points, scale) for name, points in there.items()]
+
+
+def _auc_by_values(name: str, points: Sequence[Row], scale: Spec) -> Chart:
+    low, high = min(points, key=lambda p: p["auc"]), max(points, key=lambda p: p["auc"])
+    y = {"field": "value", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 110}}
     return Chart(
-        "auc-by-group",
-        "Test AUC by group",
-        f"Test AUC by the values of {', '.join(shown)}: lowest {low['auc']:.4f} ({low['group']} {low['value']}, {low['rows']:,} rows), "
-        f"highest {high['auc']:.4f} ({high['group']} {high['value']}, {high['rows']:,} rows).",
-        {
-            "data": {"values": there},
-            "vconcat": panels,
-            "spacing": 14,
-            "resolve": {"scale": {"x": "shared"}},
-            "usermeta": {"beside": _WIDE_SIDE + 24},
-        },
-        ("feature", "value", "AUC", "95 % interval", "rows", "positives"),
-        [
-            (p["group"], p["value"], f"{p['auc']:.4f}", f"{p['low']:.4f} to {p['high']:.4f}", f"{p['rows']:,}", f"{p['positives']:,}")
-            for p in there
-        ],
-        wide=True,
+        f"auc-by-{name}",
+        f"Test AUC by {name}",
+        f"Test AUC by {name}: lowest {low['auc']:.4f} ({low['value']}, {low['rows']:,} rows), highest {high['auc']:.4f} ({high['value']}, {high['rows']:,} rows).",
+        {"data": {"values": list(points)}, **_dots({"y": y, **_auc_channels("x", scale)}, "x")},
+        ("value", "AUC", "95 % interval", "rows", "positives"),
+        [(p["value"], f"{p['auc']:.4f}", f"{p['low']:.4f} to {p['high']:.4f}", f"{p['rows']:,}", f"{p['positives']:,}") for p in points],
+        height=24 * len(points) + _X_AXIS,
     )
 
 
-def _auc_channels(axis: str, bare: bool = False) -> Spec:
-    title = None if bare else "AUC"
+def _auc_channels(axis: str, scale: Spec | None = None) -> Spec:
     return {
         axis: _quantitative(
-            "auc",
-            title,
-            scale={"zero": False, "nice": True},
-            axis={"tickCount": 5, "grid": True, "format": ".2f", **({"labels": False} if bare else {})},
-        ),  # type: ignore[arg-type]
+            "auc", "AUC", scale=scale or {"zero": False, "nice": True}, axis={"tickCount": 5, "grid": True, "format": ".2f"}
+        ),
         "tooltip": [
             _quantitative("auc", "AUC", format=".4f"),
             _quantitative("low", "95 % from", format=".4f"),
@@ -559,7 +556,6 @@ def importance(found: Row, most: int = 25) -> Chart:
         + ".",
         {
             "data": {"values": rows},
-            "height": {"step": 19},
             "encoding": {"y": y, "tooltip": tooltip},
             "layer": [
                 {"mark": {"type": "bar", "color": SERIES[0], "opacity": 0.85}, "encoding": {"x": x}},
@@ -572,5 +568,6 @@ def importance(found: Row, most: int = 25) -> Chart:
         ("feature", "mean", f"{100 * found['confidence']:g} % interval"),
         [(row["name"], f"{row['mean']:.5f}", f"{row['low']:.5f} to {row['high']:.5f}") for row in rows],
         wide=True,
+        height=20 * len(rows) + _X_AXIS,
         note=f"Lines are {100 * found['confidence']:g} % intervals of the mean over the permutations. Features that say the same share their importance.",
     )

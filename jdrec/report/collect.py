@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -23,7 +25,8 @@ _MOST_GROUPS, _MOST_VALUES = 4, 12
 _HOUR = 3_600_000
 _STEPS = (_HOUR, 6 * _HOUR, 24 * _HOUR, 7 * 24 * _HOUR)  # of the time axis
 _MOST_STEPS = 80
-_FEWEST_ROWS = 50  # of a point of AUC by time
+_FEWEST_ROWS, _FEWEST_POSITIVES = 100, 5  # of a point of AUC by time or group
+_ENOUGH_POSITIVES = 40  # on average, of the points by time
 
 
 def collect(run: Run) -> dict[str, Any]:
@@ -41,9 +44,10 @@ def collect(run: Run) -> dict[str, Any]:
     chosen = _choose(len(split), config.rows, run.config.seed)
     part = split if chosen is None else split[chosen]
     label = feature_set.label.feature if feature_set.label else None
-    features = []
-    with run.progress.task("report", len(feature_set.features) + 2) as task:
-        for feature in feature_set.features:
+    features, zone = [], feature_set.timezone
+    shown = [feature for feature in feature_set.features if not feature.is_block_key]
+    with run.progress.task("report", len(shown) + 2) as task:
+        for feature in shown:
             column = _take(file, feature.name, chosen)
             about = {
                 "name": feature.name,
@@ -53,10 +57,10 @@ def collect(run: Run) -> dict[str, Any]:
                 "type": feature.type.value,
                 "kind": feature.kind.value,
             }
-            features.append(about | statistics(column, part))
+            features.append(about | statistics(column, part, zone))
             task.advance()
         result: dict[str, Any] = {
-            "tables": tables.profile(run.tables, config.rows),
+            "tables": tables.profile(run.tables, config.rows, zone),
             "rows": len(split),
             "looked_at": len(part),
             "label": label,
@@ -106,7 +110,7 @@ def _take(file: Any, name: str, rows: np.ndarray | None) -> pa.ChunkedArray:
 
 
 def _times(run: Run, file: Any) -> np.ndarray | None:
-    """int64 [rows], milliseconds of each request; None where no feature is its time."""
+    """int64 [rows], each request's milliseconds since 1970 by the data set's clock; None where no feature is its time, or one is NULL."""
     from jdrec.preprocess.arrow import numbers, one_array
     from jdrec.preprocess.plan import make_plan
 
@@ -114,7 +118,12 @@ def _times(run: Run, file: Any) -> np.ndarray | None:
     if time is None:
         return None
     column = one_array(file.read(columns=[time.name]).column(time.name))
-    return None if column.null_count else numbers(column).astype(np.int64)
+    if column.null_count:
+        return None
+    instants = numbers(column).astype(np.int64)
+    first = datetime.fromtimestamp(int(instants.min(initial=0)) / 1000, ZoneInfo(run.feature_set.timezone))
+    offset = first.utcoffset()
+    return instants + round(offset.total_seconds() * 1000 if offset else 0)
 
 
 def _labels(file: Any, label: str | None) -> np.ndarray | None:
@@ -186,14 +195,16 @@ def _curves(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
 def _by_time(times: np.ndarray | None, labels: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
     if times is None or not len(times):
         return []
-    step = next(
-        step
-        for step in (*_STEPS, 30 * _STEPS[-1])
-        if len(times) / max((times.max() - times.min()) / step, 1) >= 4 * _FEWEST_ROWS or step > _STEPS[-1]
-    )
+    positives, length = int((labels > 0.5).sum()), int(times.max() - times.min())
+    fits = (step for step in _STEPS if length / step <= _MOST_STEPS and positives * step >= _ENOUGH_POSITIVES * length)
+    step = next(fits, _STEPS[-1])
     slots = times // step
     parts = [(int(slot) * step, slots == slot) for slot in np.unique(slots)]
-    return [{"from": start, **curves.auc(labels[inside], scores[inside])} for start, inside in parts if inside.sum() >= _FEWEST_ROWS]
+    return [{"from": start, **curves.auc(labels[inside], scores[inside])} for start, inside in parts if _enough(labels[inside])]
+
+
+def _enough(labels: np.ndarray) -> bool:
+    return len(labels) >= _FEWEST_ROWS and _FEWEST_POSITIVES <= int((labels > 0.5).sum()) <= len(labels) - _FEWEST_POSITIVES
 
 
 def _groups(config: ReportConfig, feature_set: FeatureSet, features: list[dict[str, Any]]) -> list[str]:
@@ -206,7 +217,11 @@ def _groups(config: ReportConfig, feature_set: FeatureSet, features: list[dict[s
     label = feature_set.label.feature if feature_set.label else None
     few = [about for about in features if about["name"] != label and 2 <= about["distinct"] <= _MOST_VALUES and about["kind"] != "drop"]
     few.sort(key=lambda about: (about["kind"] != "categorical", about["from"] is None))  # what describes somebody or something first
-    return [about["name"] for about in few[:_MOST_GROUPS]]
+    by_source: dict[tuple, list[str]] = {}
+    for about in few:
+        by_source.setdefault((about["from"], about["over"]), []).append(about["name"])
+    in_turn = [name for row in zip_longest(*by_source.values()) for name in row if name is not None]
+    return in_turn[:_MOST_GROUPS]
 
 
 def _by_value(column: pa.ChunkedArray, labels: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
@@ -214,13 +229,9 @@ def _by_value(column: pa.ChunkedArray, labels: np.ndarray, scores: np.ndarray) -
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     values = encoded.dictionary.to_pylist()
     counts = np.bincount(codes, minlength=len(values))
-    chosen = [code for code in np.argsort(-counts, kind="stable")[:_MOST_VALUES].tolist() if counts[code] >= _FEWEST_ROWS]
+    chosen = [code for code in np.argsort(-counts, kind="stable")[:_MOST_VALUES].tolist() if _enough(labels[codes == code])]
     found = []
     for code in chosen:
         value = "NULL" if values[code] is None else str(tables.plain(values[code]))
         found.append({"value": value, **curves.auc(labels[codes == code], scores[codes == code])})
     return sorted(found, key=lambda about: about["value"])
-
-
-def file_of(folder: Path) -> Path:
-    return folder / "report.json"

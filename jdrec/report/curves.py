@@ -9,6 +9,7 @@ import numpy as np
 POINTS = 160
 CALIBRATION_BINS = 15
 HISTOGRAM_BINS = 40
+FEWEST = 10  # rows that a precision is of
 _Z = 1.959964  # of a 95 % interval
 
 
@@ -24,7 +25,7 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray) -> list[dict[str, f
     found, wrong, thresholds = _cumulated(labels, scores)
     recall = found / max(found[-1], 1)
     precision = found[1:] / (found[1:] + wrong[1:])
-    first = int(np.argmax(found[1:] > 0)) if len(found) > 1 else 0  # before it, precision is 0 by chance of the first rows alone
+    first = int(np.argmax(found[1:] + wrong[1:] >= FEWEST)) if len(found) > 1 else 0  # the precision of a few rows is chance
     places = [k for k in _thin(recall[1:], precision) if k >= first]
     return [{"recall": _round(recall[k + 1]), "precision": _round(precision[k]), "threshold": _round(thresholds[k])} for k in places]
 

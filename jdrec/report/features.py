@@ -31,12 +31,13 @@ class Binned:
     names: list[str]
 
 
-def statistics(column: pa.ChunkedArray, split: np.ndarray) -> dict[str, Any]:
+def statistics(column: pa.ChunkedArray, split: np.ndarray, zone: str = "UTC") -> dict[str, Any]:
     """Statistics of one feature.
 
     Args:
         column: its values [rows].
         split: uint8 [rows], places in SPLITS; others are left out.
+        zone: of the moments.
 
     Returns:
         distinct (NULL not counted, over all rows), nulls (share by split), low, high, mean and median (of numbers and moments, over the
@@ -56,9 +57,9 @@ def statistics(column: pa.ChunkedArray, split: np.ndarray) -> dict[str, Any]:
     known = int(sizes[0] - nulls[0])
     result: dict[str, Any] = {"distinct": int((~is_null).sum()), "nulls": _by_split(_shares(nulls, sizes))}
     numbers = _as_numbers(values)
-    result |= _range(values, numbers, counts[0], known)
+    result |= _range(values, numbers, counts[0], known, zone)
     result["unseen"] = float(counts[2][(counts[0] == 0) & ~is_null].sum() / sizes[2]) if sizes[2] else None
-    binned = _bin(values, numbers, is_null, counts[0])
+    binned = _bin(values, numbers, is_null, counts[0], zone)
     shares = np.stack([np.bincount(binned.bins, weights=row, minlength=len(binned.names)) for row in counts])
     shares = shares / np.maximum(sizes, 1)[:, None]
     result["psi"] = {name: psi(shares[0], shares[place]) for place, name in enumerate(SPLITS) if place and sizes[place] and sizes[0]}
@@ -78,7 +79,7 @@ def psi(expected: np.ndarray, found: np.ndarray) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def _range(values: pa.Array, numbers: np.ndarray | None, counts: np.ndarray, known: int) -> dict[str, Any]:
+def _range(values: pa.Array, numbers: np.ndarray | None, counts: np.ndarray, known: int, zone: str) -> dict[str, Any]:
     """Of the training split."""
     import pyarrow as pa
 
@@ -89,13 +90,13 @@ def _range(values: pa.Array, numbers: np.ndarray | None, counts: np.ndarray, kno
         return {"low": None, "high": None, "mean": None, "median": None}
     order = there[np.argsort(numbers[there], kind="stable")]
     middle = order[np.searchsorted(np.cumsum(counts[order]), counts[order].sum() / 2)]
-    low, high, median = (plain(values[int(place)].as_py()) for place in (order[0], order[-1], middle))
+    low, high, median = (plain(values[int(place)].as_py(), zone) for place in (order[0], order[-1], middle))
     is_moment = pa.types.is_temporal(values.type)
     mean = None if is_moment else float(numbers[order] @ counts[order] / counts[order].sum())
     return {"low": low, "high": high, "mean": mean, "median": median}
 
 
-def _bin(values: pa.Array, numbers: np.ndarray | None, is_null: np.ndarray, counts: np.ndarray) -> Binned:
+def _bin(values: pa.Array, numbers: np.ndarray | None, is_null: np.ndarray, counts: np.ndarray, zone: str) -> Binned:
     """The bin of each distinct value: few values have one each, many numbers share deciles, other values one beside the frequent ones."""
     few = int((~is_null).sum()) <= VALUES
     bins = np.full(len(values), -1)
@@ -106,7 +107,7 @@ def _bin(values: pa.Array, numbers: np.ndarray | None, is_null: np.ndarray, coun
         cumulated = np.cumsum(counts[order]) if len(order) else np.zeros(1)
         wanted = np.searchsorted(cumulated, cumulated[-1] * np.arange(1, BINS) / BINS)
         edges = np.unique(numbers[order[np.minimum(wanted, len(order) - 1)]]) if len(order) else np.empty(0)
-        texts = [str(plain(values[int(order[np.searchsorted(numbers[order], edge)])].as_py())) for edge in edges]
+        texts = [_text(values[int(order[np.searchsorted(numbers[order], edge)])].as_py(), zone) for edge in edges]
         bins[~is_null] = np.searchsorted(edges, numbers[~is_null], side="left")
         names = [_interval(texts, place) for place in range(len(edges) + 1)]
     else:
@@ -115,7 +116,7 @@ def _bin(values: pa.Array, numbers: np.ndarray | None, is_null: np.ndarray, coun
         if few and numbers is not None:
             own = own[np.argsort(numbers[own], kind="stable")]
         bins[own] = np.arange(len(own))
-        names = [str(plain(values[int(place)].as_py())) for place in own]
+        names = [_text(values[int(place)].as_py(), zone) for place in own]
         if (rest := (bins == -1) & ~is_null).any():
             bins[rest] = len(names)
             names.append("all others")
@@ -123,6 +124,13 @@ def _bin(values: pa.Array, numbers: np.ndarray | None, is_null: np.ndarray, coun
         bins[is_null] = len(names)
         names.append("NULL")
     return Binned(bins, names)
+
+
+def _text(value: Any, zone: str) -> str:
+    """A value as a name; floats to six digits."""
+    if value == "":
+        return "(empty)"
+    return f"{value:.6g}" if isinstance(value, float) else str(plain(value, zone))
 
 
 def _interval(edges: list[str], place: int) -> str:

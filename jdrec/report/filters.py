@@ -16,6 +16,12 @@ def number(value: Any) -> str:
     return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def fixed(value: float, digits: int) -> str:
+    """So many decimals, and no minus before a zero."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not float(text) else text
+
+
 def short(value: Any) -> str:
     """At most five significant digits."""
     if isinstance(value, float):
@@ -32,7 +38,9 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def duration(seconds: float) -> str:
-    """23.7 s, 4 min 05 s, 2 h 10 min."""
+    """21 ms, 23.7 s, 4 min 05 s, 2 h 10 min."""
+    if seconds < 0.95:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -32,7 +32,7 @@ def render(template: str, values: Mapping[str, Any], charts_library: str) -> str
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=True
     )
-    for name in ("number", "short", "percent", "duration", "mebibytes"):
+    for name in ("number", "fixed", "short", "percent", "duration", "mebibytes"):
         environment.filters[name] = getattr(filters, name)
     own = {name: Markup((FOLDER / file).read_text(encoding="utf-8")) for name, file in (("style", "page.css"), ("behaviour", "page.js"))}
     return environment.get_template(template).render(**values, **own, library=Markup(charts_library))

@@ -43,7 +43,7 @@ def contents(folder: Path, config: Config) -> dict[str, Any]:
         "title": _title(record),
         "folder": folder.name,
         "record": record,
-        "overrides": [item for item in record["overrides"] if not item.startswith(("hydra.", "task="))],
+        "overrides": [item for item in record["overrides"] if not item.startswith(("hydra.", "task=", "cache.", "report."))],
         "facts": _facts(record, splits, metrics.get("best_possible_auc"), training),
         "flow": _flow(record["stages"]),
         "metrics": _metrics_table(splits),
@@ -142,7 +142,8 @@ def _features(found: list[dict[str, Any]], importance: Any) -> list[dict[str, An
             for b in about["bins"]
         ]
         share = max(row["mean"], 0) / largest if row and largest > 0 else 0
-        result.append({**about, "importance": row, "importance_share": share, "bars": bars, "drift": _drift(about["psi"])})
+        drift = _drift(about["psi"]) if about["kind"] in ("numeric", "categorical") and about["psi"] else None
+        result.append({**about, "importance": row, "importance_share": share, "bars": bars, "drift": drift})
     return result
 
 
@@ -153,7 +154,7 @@ def _drift(psi: Mapping[str, float]) -> str:
 
 def _charts(statistics: Mapping[str, Any], splits: Mapping[str, Any], training: Any, importance: Any) -> dict[str, Chart]:
     """By id; those without data are not there."""
-    made: list[Chart | None] = []
+    made: list[Chart] = []
     if statistics["timeline"]:
         made.append(charts.label_rate(statistics["timeline"]))
     if training and training["history"]:
@@ -170,10 +171,10 @@ def _charts(statistics: Mapping[str, Any], splits: Mapping[str, Any], training: 
     if len([point for point in statistics.get("by_time", []) if point["auc"] is not None]) > 1:
         made.append(charts.auc_by_time(statistics["by_time"]))
     if statistics.get("by_group"):
-        made.append(charts.auc_by_group(statistics["by_group"]))
+        made += charts.auc_by_group(statistics["by_group"])
     if importance:
         made.append(charts.importance(importance))
-    return {chart.id: chart for chart in made if chart is not None}
+    return {chart.id: chart for chart in made}
 
 
 def _figures(config: Config) -> list[dict[str, Any]]:

@@ -42,11 +42,9 @@ def welch(a: np.ndarray, b: np.ndarray) -> float | None:
 
     None where a sample has fewer than two values, or neither has any spread.
     """
-    if min(len(a), len(b)) < 2:
+    if min(len(a), len(b)) < 2 or not (np.ptp(a) or np.ptp(b)):
         return None
     errors = [float(np.var(values, ddof=1)) / len(values) for values in (a, b)]
-    if sum(errors) == 0:
-        return None
     t = (float(np.mean(a)) - float(np.mean(b))) / math.sqrt(sum(errors))
     degrees = sum(errors) ** 2 / sum(error**2 / (len(values) - 1) for error, values in zip(errors, (a, b), strict=True))
     return two_sided(t, degrees)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -11,16 +14,17 @@ if TYPE_CHECKING:
     from jdrec.dataset.tables import TableFiles, TableSet
 
 
-def profile(tables: TableSet, most_rows: int) -> list[dict[str, Any]]:
+def profile(tables: TableSet, most_rows: int, zone: str = "UTC") -> list[dict[str, Any]]:
     """For each table its name, rows, whether that is all of them, and its columns: name, type, nulls, low, high.
 
     Args:
         most_rows: a larger table is looked at only so far, in whole parts of its files.
+        zone: of the moments.
     """
-    return [_table(name, tables[name], most_rows) for name in tables]
+    return [_table(name, tables[name], most_rows, zone) for name in tables]
 
 
-def _table(name: str, files: TableFiles, most_rows: int) -> dict[str, Any]:
+def _table(name: str, files: TableFiles, most_rows: int, zone: str) -> dict[str, Any]:
     types = files.table.columns
     nulls, lows, highs = dict.fromkeys(types, 0), dict[str, Any](), dict[str, Any]()
     rows, whole = 0, True
@@ -36,7 +40,13 @@ def _table(name: str, files: TableFiles, most_rows: int) -> dict[str, Any]:
                 lows[column] = min(lows.get(column, low), low)
                 highs[column] = max(highs.get(column, high), high)
     columns = [
-        {"name": column, "type": type_.value, "nulls": nulls[column], "low": plain(lows.get(column)), "high": plain(highs.get(column))}
+        {
+            "name": column,
+            "type": type_.value,
+            "nulls": nulls[column],
+            "low": plain(lows.get(column), zone),
+            "high": plain(highs.get(column), zone),
+        }
         for column, type_ in types.items()
     ]
     return {"name": name, "files": len(files.files), "rows": rows, "whole": whole, "time": files.table.time, "columns": columns}
@@ -50,10 +60,10 @@ def _range(array: pa.Array) -> Sequence[Any]:
     return found["min"], found["max"]
 
 
-def plain(value: Any) -> Any:
-    """A value for JSON: moments as ISO 8601, floats that JSON has no word for as text."""
-    if hasattr(value, "isoformat"):
-        return value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "hour") else value.isoformat()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return str(value)
-    return value
+def plain(value: Any, zone: str = "UTC") -> Any:
+    """A value for JSON: moments in a zone to the minute, floats that JSON has no word for as text."""
+    if isinstance(value, datetime):
+        return (value.astimezone(ZoneInfo(zone)) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
