@@ -164,14 +164,6 @@ def compare_files(
     return report
 
 
-def compare_tables(feature_set: FeatureSet, a: pa.Table, b: pa.Table, name_a: str = "a", name_b: str = "b") -> CompareReport:
-    """As `compare_files`, for tables in memory."""
-    _check_shape(a.schema, a.num_rows, b.schema, b.num_rows, name_a, name_b)
-    report = CompareReport(name_a, name_b, features=len(feature_set.features))
-    _compare_rows(report, feature_set, a, b, 0.0, 3)
-    return report
-
-
 def _blocks(file: Any) -> Iterator[pa.Table]:
     """The rows of an open Parquet file in blocks of one size, however its row groups are cut."""
     import pyarrow as pa

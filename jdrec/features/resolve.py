@@ -5,7 +5,6 @@ All mistakes of a configuration are reported together, each with its YAML path, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from jdrec.features.columns import check_key, check_time
 from jdrec.features.derived import with_derived
 from jdrec.features.expand import Entry
 from jdrec.features.frames import milliseconds
+from jdrec.features.quoting import is_identifier
 from jdrec.features.resolve_join import resolve_join
 from jdrec.features.resolve_window import resolve_window, rows_of
 from jdrec.features.scope import Rows, Scope
@@ -27,8 +27,6 @@ from jdrec.features.types import SqlType
 
 if TYPE_CHECKING:
     from jdrec.config import Config, FeatureConfig
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def resolve(config: Config) -> FeatureSet:
@@ -65,7 +63,7 @@ class _Resolver:
             raise ConfigErrors(self.errors)
 
     def check_name(self, name: str, what: str, where: str) -> None:
-        if not _IDENTIFIER.fullmatch(name):
+        if not is_identifier(name):
             self.errors.append(
                 CheckError(f"{name!r} cannot be {what}: SQL names are letters, digits and _, not starting with a digit.", where=where)
             )
@@ -186,7 +184,7 @@ class _Resolver:
 
     def check_moment(self, text: str, where: str) -> None:
         table, dot, column = text.partition(".")
-        if dot and _IDENTIFIER.fullmatch(table) and _IDENTIFIER.fullmatch(column):
+        if dot and is_identifier(table) and is_identifier(column):
             check_time(table, self.table(table, where).columns, column, where)
             return
         try:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jdrec.compare import CompareReport, compare_tables
+from jdrec.compare import CompareReport, compare_files
 from jdrec.config import EngineConfig, load
 from jdrec.dataset.tables import TableSet, open_tables
 from jdrec.engines import extract
@@ -121,7 +121,8 @@ def judge(session: Session, case: Case) -> Outcome:
             extract(feature_set, tables, root / "embedded.parquet", threads=1, progress=Progress.silent())
         except JdrecError as error:
             return Outcome(case, refused, None, f"{who}: {error}")
-        return Outcome(case, refused, compare_tables(feature_set, pq.read_table(root / "embedded.parquet"), judged, "embedded", "spark"))
+        pq.write_table(judged, root / "spark.parquet")
+        return Outcome(case, refused, compare_files(feature_set, root / "embedded.parquet", root / "spark.parquet", "embedded", "spark"))
 
 
 def computed(case: Case, root: Path) -> tuple[Case, dict[str, str]]:

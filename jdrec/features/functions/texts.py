@@ -7,6 +7,16 @@ from jdrec.features.functions.rules import ANY, NUMBERS, TEXT, Argument, Functio
 _X = Argument("x", TEXT)
 _LISTED = "A NULL x gives an empty list, a NULL separator gives NULL."
 
+
+def _pattern(name: str, doc: str) -> Function:
+    return scalar(name, _X, Argument("pattern", TEXT), Argument("escape", TEXT, optional=True), result=T.BOOL, doc=doc)
+
+
+def _pairs(name: str, doc: str) -> Function:
+    arguments = _X, Argument("separator", TEXT), Argument("inner", TEXT)
+    return scalar(name, *arguments, result=T.STRING, gives_strings=True, nulls=_LISTED, doc=doc, since="0.6.3")
+
+
 TABLE: tuple[Function, ...] = (
     scalar("concat", Argument("x", ANY, repeated=True), result=T.STRING, doc="The texts of all values, one after the other."),
     scalar(
@@ -44,22 +54,11 @@ TABLE: tuple[Function, ...] = (
         result=T.INT,
         doc="How x compares with y, by bytes: below 0 if it comes before y, 0 if they are equal, above 0 if it comes after.",
     ),
-    scalar(
+    _pattern(
         "like_match",
-        _X,
-        Argument("pattern", TEXT),
-        Argument("escape", TEXT, optional=True),
-        result=T.BOOL,
-        doc="Whether x matches a pattern of % (any text) and _ (one byte); as x like pattern escape escape. The escape is \\ if it is not said.",
+        "Whether x matches a pattern of % (any text) and _ (one byte); as x like pattern escape escape. The escape is \\ if it is not said.",
     ),
-    scalar(
-        "ilike_match",
-        _X,
-        Argument("pattern", TEXT),
-        Argument("escape", TEXT, optional=True),
-        result=T.BOOL,
-        doc="As like_match, in upper or lower case; as x ilike pattern.",
-    ),
+    _pattern("ilike_match", "As like_match, in upper or lower case; as x ilike pattern."),
     scalar(
         "regexp_like",
         _X,
@@ -80,28 +79,8 @@ TABLE: tuple[Function, ...] = (
         doc="The parts of x between separators.",
         since="0.6.3",
     ),
-    scalar(
-        "split_by_key",
-        _X,
-        Argument("separator", TEXT),
-        Argument("inner", TEXT),
-        result=T.STRING,
-        gives_strings=True,
-        nulls=_LISTED,
-        doc="Of each part of x, what stands before the inner separator: join(split_by_key('7_42', ',', '_'), '') is 7.",
-        since="0.6.3",
-    ),
-    scalar(
-        "split_by_value",
-        _X,
-        Argument("separator", TEXT),
-        Argument("inner", TEXT),
-        result=T.STRING,
-        gives_strings=True,
-        nulls=_LISTED,
-        doc="Of each part of x, what stands after the inner separator: join(split_by_value('7_42', ',', '_'), '') is 42.",
-        since="0.6.3",
-    ),
+    _pairs("split_by_key", "Of each part of x, what stands before the inner separator: join(split_by_key('7_42', ',', '_'), '') is 7."),
+    _pairs("split_by_value", "Of each part of x, what stands after the inner separator: join(split_by_value('7_42', ',', '_'), '') is 42."),
     scalar(
         "join",
         Argument("parts", TEXT, strings=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jdrec.features.functions.rules import ANY, NUMBERS, ORDERED, SKIPPED, Argument, Function, T, aggregate, condition, same
 
 _N = Argument("n", (T.INT, T.BIGINT), constant=True, least=1, most=1024)
@@ -57,106 +59,54 @@ COUNTS = (
     aggregate("entropy", Argument("x", ANY), result=T.DOUBLE, nulls=SKIPPED, doc="Shannon entropy of the values, in bits.", since="0.8.0"),
 )
 
+_X = Argument("x", NUMBERS)
+_SAMPLE = "NULL is skipped; NULL of fewer than two other values."
+
+
+def _statistic(name: str, doc: str, *more: Argument, nulls: str = SKIPPED, **rest: Any) -> Function:
+    """A double made of numbers."""
+    return aggregate(name, _X, *more, result=T.DOUBLE, nulls=nulls, doc=doc, **rest)
+
+
+def _conditional(name: str, doc: str, result: Any = same) -> Function:
+    nulls = "A NULL x is skipped, a NULL condition is false; NULL if no row is left."
+    return aggregate(name, _X, condition(), result=result, nulls=nulls, doc=doc)
+
+
 NUMERIC = (
     aggregate(
-        "sum",
-        Argument("x", NUMBERS),
-        result=same,
-        nulls=SKIPPED,
-        doc="Sum, in the type of x: an int wraps around, a float adds up in single precision.",
+        "sum", _X, result=same, nulls=SKIPPED, doc="Sum, in the type of x: an int wraps around, a float adds up in single precision."
     ),
-    aggregate("avg", Argument("x", NUMBERS), result=T.DOUBLE, nulls=SKIPPED, doc="Mean, added up in double precision."),
+    _statistic("avg", "Mean, added up in double precision."),
     aggregate("min", Argument("x", ORDERED), result=same, nulls=SKIPPED, doc="Smallest value; strings compare by bytes."),
     aggregate("max", Argument("x", ORDERED), result=same, nulls=SKIPPED, doc="Largest value; strings compare by bytes."),
-    aggregate(
-        "median", Argument("x", NUMBERS), result=T.DOUBLE, nulls=SKIPPED, doc="Median; the mean of the middle two of an even number."
+    _statistic("median", "Median; the mean of the middle two of an even number."),
+    _statistic(
+        "stddev", "Standard deviation of a sample (divided by n - 1).", nulls=_SAMPLE, aliases=("std", "stddev_samp"), since="0.7.2"
     ),
-    aggregate(
-        "stddev",
-        Argument("x", NUMBERS),
-        result=T.DOUBLE,
-        nulls="NULL is skipped; NULL of fewer than two other values.",
-        doc="Standard deviation of a sample (divided by n - 1).",
-        aliases=("std", "stddev_samp"),
-        since="0.7.2",
-    ),
-    aggregate(
-        "stddev_pop",
-        Argument("x", NUMBERS),
-        result=T.DOUBLE,
-        nulls=SKIPPED,
-        doc="Standard deviation of a population (divided by n).",
-        since="0.7.2",
-    ),
-    aggregate(
-        "var_samp",
-        Argument("x", NUMBERS),
-        result=T.DOUBLE,
-        nulls="NULL is skipped; NULL of fewer than two other values.",
-        doc="Variance of a sample (divided by n - 1).",
-        aliases=("variance",),
-        since="0.8.0",
-    ),
-    aggregate(
-        "var_pop",
-        Argument("x", NUMBERS),
-        result=T.DOUBLE,
-        nulls=SKIPPED,
-        doc="Variance of a population (divided by n).",
-        since="0.8.0",
-    ),
-    aggregate(
+    _statistic("stddev_pop", "Standard deviation of a population (divided by n).", since="0.7.2"),
+    _statistic("var_samp", "Variance of a sample (divided by n - 1).", nulls=_SAMPLE, aliases=("variance",), since="0.8.0"),
+    _statistic("var_pop", "Variance of a population (divided by n).", since="0.8.0"),
+    _statistic(
         "ew_avg",
-        Argument("x", NUMBERS),
+        "Mean in which each value weighs (1 - alpha) times as much as the next newer one.",
         Argument("alpha", (T.DOUBLE,), constant=True, least=0, most=1),
-        result=T.DOUBLE,
         nulls="NULL is skipped and does not age the others; NULL if there is no other value.",
-        doc="Mean in which each value weighs (1 - alpha) times as much as the next newer one.",
         since="0.7.2",
     ),
-    aggregate(
+    _statistic(
         "drawdown",
-        Argument("x", NUMBERS),
-        result=T.DOUBLE,
+        "Largest fall from a value to a later one, as a share of the former.",
         nulls="NULL and negative values are skipped; NULL if there is no other value.",
-        doc="Largest fall from a value to a later one, as a share of the former.",
         since="0.7.2",
     ),
 )
 
 CONDITIONAL = (
-    aggregate(
-        "sum_where",
-        Argument("x", NUMBERS),
-        condition(),
-        result=same,
-        nulls="A NULL x is skipped, a NULL condition is false; NULL if no row is left.",
-        doc="Sum over the rows for which the condition holds, in the type of x.",
-    ),
-    aggregate(
-        "avg_where",
-        Argument("x", NUMBERS),
-        condition(),
-        result=T.DOUBLE,
-        nulls="A NULL x is skipped, a NULL condition is false; NULL if no row is left.",
-        doc="Mean over the rows for which the condition holds.",
-    ),
-    aggregate(
-        "min_where",
-        Argument("x", NUMBERS),
-        condition(),
-        result=same,
-        nulls="A NULL x is skipped, a NULL condition is false; NULL if no row is left.",
-        doc="Smallest value among the rows for which the condition holds.",
-    ),
-    aggregate(
-        "max_where",
-        Argument("x", NUMBERS),
-        condition(),
-        result=same,
-        nulls="A NULL x is skipped, a NULL condition is false; NULL if no row is left.",
-        doc="Largest value among the rows for which the condition holds.",
-    ),
+    _conditional("sum_where", "Sum over the rows for which the condition holds, in the type of x."),
+    _conditional("avg_where", "Mean over the rows for which the condition holds.", T.DOUBLE),
+    _conditional("min_where", "Smallest value among the rows for which the condition holds."),
+    _conditional("max_where", "Largest value among the rows for which the condition holds."),
     aggregate(
         "nth_value_where",
         Argument("x", ANY),
