@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -217,16 +218,11 @@ def _train(run: Run, out: Path) -> str:
 
     config = run.config
     work = Path(config.cache.dir) / "unfinished" / run.keys["train"]  # a killed training is gone on with from here
-    report = training.train(
-        config.model,
-        config.trainer,
-        run.samples,
-        work / "checkpoints",
-        seed=config.seed,
-        progress=run.progress,
-        evaluate=config.evaluate,
-    )
-    if report.interrupted:  # what was learnt so far is kept with the run, but is not this stage's result
+    how: Any = {"seed": config.seed, "progress": run.progress, "evaluate": config.evaluate}
+    report = training.finished(work / "checkpoints")
+    report = report or training.train(config.model, config.trainer, run.samples, work / "checkpoints", **how)
+    done = not report.interrupted and training.train_folds(config.model, config.trainer, run.samples, work / "checkpoints" / "folds", **how)
+    if not done:  # what was learnt so far is kept with the run, but is not this stage's result
         publish(work, run.folder)
         log.warning("interrupted: the checkpoint so far is in %s; the same command goes on from there", run.folder / "checkpoints")
         raise KeyboardInterrupt
@@ -242,6 +238,10 @@ def _evaluate(run: Run, out: Path) -> str:
     metrics: dict[str, Any] = {
         split: training.evaluate(run.checkpoint, run.samples, split, run.config.evaluate) for split in ("train", "valid", "test")
     }
+    folds = training.evaluate_folds(run.checkpoint.parent / "folds", run.samples, msgspec.structs.replace(run.config.evaluate, bootstrap=0))
+    if folds:
+        metrics["folds"] = folds
+        log.info("%d folds: test AUC %.4f %s", len(folds["auc"]["values"]), folds["auc"]["mean"] or math.nan, folds["auc"]["interval"])
     best = best_possible_auc(run.config.dataset)
     if best is not None:
         metrics["best_possible_auc"] = best

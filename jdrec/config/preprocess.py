@@ -35,6 +35,14 @@ class PreprocessConfig(Section, frozen=True, kw_only=True):
     numeric: Annotated[Encoding, Meta(description="Encoding of numeric features that do not name one.")] = Encoding.BUCKET
     buckets: Annotated[int, Meta(ge=2, description="Quantile buckets of a bucketised feature.")] = 32
     split: SplitConfig = SplitConfig()
+    folds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=19,
+            description="Time cross-validation beside the split: so many times, train on the blocks of samples before a block and test on it; 0: none.",
+        ),
+    ] = 0
     keep: Annotated[
         Names, Meta(description="Output columns copied into the samples besides label and fields, for metrics by group or time.")
     ] = field(default_factory=list)

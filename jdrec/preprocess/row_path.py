@@ -22,6 +22,7 @@ from jdrec.features.types import SqlType
 from jdrec.preprocess.bucket import Bucket
 from jdrec.preprocess.canonical import Canonical
 from jdrec.preprocess.standard import Standard
+from jdrec.preprocess.tutorial import Tutorial
 
 if TYPE_CHECKING:
     from jdrec.preprocess.encoder import Codec, Encoder
@@ -117,17 +118,25 @@ def _bucket(codec: Bucket) -> Value:
 
 
 def _slow(codec: Codec) -> Value:
-    """The tutorial's encoding goes through text; ids of recent values are remembered. Zeros are not: 0.0 equals -0.0, and their texts differ."""
+    """The tutorial's encoding goes through text; ids of recent values are remembered."""
     known: dict[Any, int] = {}
 
     def remembered(value: Any) -> int:
         identity = known.get(value)
         if identity is None:
             identity = codec.value(value) & _MASK
-            if type(value) is not float or value * 0 == 0 != value:
-                if len(known) >= _REMEMBERED:
-                    known.clear()
-                known[value] = identity
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known[value] = identity
         return identity
 
-    return remembered
+    if not (isinstance(codec, Tutorial) and codec.type.is_float):
+        return remembered
+    zero, minus_zero = codec.value(0.0) & _MASK, codec.value(-0.0) & _MASK  # equal as keys, and of different texts
+
+    def number(value: Any) -> int:
+        if value == 0:
+            return minus_zero if math.copysign(1.0, value) < 0 else zero
+        return remembered(value) if value == value else codec.value(value) & _MASK
+
+    return number

@@ -115,7 +115,7 @@ def assign(
         train, test = int(config.train * len(order)), int(config.test * len(order))
         split[order[train : train + test]] = TEST
         split[order[train + test :]] = VALID
-    described = tuple(_describe(code, split, labels, times) for code in (TRAIN, VALID, TEST))
+    described = tuple(describe_split(code, split, labels, times) for code in (TRAIN, VALID, TEST))
     if not described[TRAIN].rows:
         raise DataError(f"the training split is empty: {len(samples)} samples are too few.", where="preprocess.split")
     return Rows(split, described, left_out, boundaries)
@@ -145,7 +145,8 @@ def _time_split(split: np.ndarray, samples: np.ndarray, times: np.ndarray, confi
     return valid_from, test_from
 
 
-def _describe(code: int, split: np.ndarray, labels: np.ndarray, times: np.ndarray | None) -> Split:
+def describe_split(code: int, split: np.ndarray, labels: np.ndarray, times: np.ndarray | None) -> Split:
+    """How one split came out; `code` is its code in `split`."""
     inside = split == code
     known = times[inside] if times is not None else np.empty(0, np.int64)
     known = known[known != NO_TIME]

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from jdrec.preprocess import info, values
 from jdrec.preprocess.arrow import null_mask, numbers, one_array
 from jdrec.preprocess.collect import Collector
 from jdrec.preprocess.fit import EncoderFitter
+from jdrec.preprocess.folds import fold_rows
 from jdrec.preprocess.info import PreprocessReport
 from jdrec.preprocess.plan import Plan, make_plan
 from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE = 100_000  # training rows that quantiles, frequent values and warnings look at
 BATCH = 1 << 17
+FOLDS = "folds"  # folder of the samples folders of preprocess.folds, named 1, 2, ...
 
 
 def run(
@@ -48,7 +51,8 @@ def run(
     observed_until_ms: int | None,
     progress: Progress,
 ) -> PreprocessReport:
-    """Makes train.parquet, valid.parquet, test.parquet, data_info.json, data_info.txt and encoder.json in `out`.
+    """Makes train.parquet, valid.parquet, test.parquet, data_info.json, data_info.txt and encoder.json in `out`, and with
+    `config.folds` the same in `out`/folds/1, 2, ... for each fold.
 
     Args:
         features: Parquet file with the columns of `feature_set.features`.
@@ -63,30 +67,60 @@ def run(
     """
     plan = make_plan(feature_set, config)
     file = _open(features, plan)
-    rows, labels = _assign(feature_set, config, file, plan, seed, observed_until_ms)
-    sample = _choose_sample(rows, seed)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    out.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(threads) as pool, progress.task("preprocess", 2 * len(labels)) as task:
-        fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
-        encoder = fitter.finish()
-        collector = Collector(encoder, plan, sum(split.rows for split in rows.splits))
-        with SampleWriter(out, encoder, plan, file.schema_arrow) as writer:
-            for batch, split, chosen, label in _batches(file, plan.inputs, rows.split, sample, labels):
-                ids = encoder.columns(batch, pool)
-                collector.update(batch, ids, split, chosen, label, pool)
-                writer.write(batch, ids, split, label)
-                task.advance(batch.num_rows)
-        fields, warnings = collector.finish(fitter, pool)
-    if feature_set.label is not None and feature_set.label.horizon_ms is not None and observed_until_ms is None:
-        warnings.append(Finding("features.label", "a horizon without observed_until leaves nothing out."))
-    warnings.extend(_split_warnings(rows))
-    sizes = [fields[field.name].distinct for field in encoder.fields]
-    write_text(out / "encoder.json", encoder.to_json())
-    write_text(out / "data_info.txt", info.info_text(rows, sizes))
-    write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
-    _log(rows, warnings, feature_set.timezone)
-    return PreprocessReport(len(labels), rows.splits, rows.left_out, tuple(sizes), tuple(warnings))
+    rows, labels, times = _assign(feature_set, config, file, plan, seed, observed_until_ms)
+    job = _Job(feature_set, config, plan, file, labels, seed, progress)
+    report = job.write(rows, out, "preprocess", open_horizon=observed_until_ms is None)
+    horizon = feature_set.label.horizon_ms if feature_set.label else None
+    for fold in range(1, config.folds + 1):
+        part = fold_rows(rows, labels, times, config.split, fold, config.folds, horizon)
+        job.write(part, out / FOLDS / str(fold), f"fold {fold}")
+    return report
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the samples of all folds share."""
+
+    feature_set: FeatureSet
+    config: PreprocessConfig
+    plan: Plan
+    file: pq.ParquetFile
+    labels: np.ndarray
+    seed: int
+    progress: Progress
+
+    def write(self, rows: Rows, out: Path, title: str, open_horizon: bool = False) -> PreprocessReport:
+        """Fits an encoder on the training rows and writes the samples.
+
+        Args:
+            rows: what becomes of every row.
+            title: for the progress display.
+            open_horizon: whether to warn that a horizon leaves nothing out.
+        """
+        feature_set, config, plan, file, labels = self.feature_set, self.config, self.plan, self.file, self.labels
+        sample = _choose_sample(rows, self.seed)
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        out.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(threads) as pool, self.progress.task(title, 2 * len(labels)) as task:
+            fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
+            encoder = fitter.finish()
+            collector = Collector(encoder, plan, sum(split.rows for split in rows.splits))
+            with SampleWriter(out, encoder, plan, file.schema_arrow) as writer:
+                for batch, split, chosen, label in _batches(file, plan.inputs, rows.split, sample, labels):
+                    ids = encoder.columns(batch, pool)
+                    collector.update(batch, ids, split, chosen, label, pool)
+                    writer.write(batch, ids, split, label)
+                    task.advance(batch.num_rows)
+            fields, warnings = collector.finish(fitter, pool)
+        if open_horizon and feature_set.label is not None and feature_set.label.horizon_ms is not None:
+            warnings.append(Finding("features.label", "a horizon without observed_until leaves nothing out."))
+        warnings.extend(_split_warnings(rows))
+        sizes = [fields[field.name].distinct for field in encoder.fields]
+        write_text(out / "encoder.json", encoder.to_json())
+        write_text(out / "data_info.txt", info.info_text(rows, sizes))
+        write_text(out / "data_info.json", info.info_json(encoder, rows, fields, warnings, config.split.by))
+        _log(rows, warnings, feature_set.timezone)
+        return PreprocessReport(len(labels), rows.splits, rows.left_out, tuple(sizes), tuple(warnings))
 
 
 def splits_of(feature_set: FeatureSet, config: PreprocessConfig, features: Path, *, seed: int, observed_until_ms: int | None) -> np.ndarray:
@@ -101,11 +135,12 @@ def splits_of(feature_set: FeatureSet, config: PreprocessConfig, features: Path,
 
 def _assign(
     feature_set: FeatureSet, config: PreprocessConfig, file: pq.ParquetFile, plan: Plan, seed: int, observed_until_ms: int | None
-) -> tuple[Rows, np.ndarray]:
-    """What becomes of each row, and its label (float32)."""
+) -> tuple[Rows, np.ndarray, np.ndarray | None]:
+    """What becomes of each row, its label (float32) and its time (int64 milliseconds)."""
     labels, known, times = _read_rows(file, plan)
     horizon = feature_set.label.horizon_ms if feature_set.label else None
-    return assign(labels, known, times, config.split, seed=seed, horizon_ms=horizon, observed_until_ms=observed_until_ms), labels
+    rows = assign(labels, known, times, config.split, seed=seed, horizon_ms=horizon, observed_until_ms=observed_until_ms)
+    return rows, labels, times
 
 
 def _open(features: Path, plan: Plan) -> pq.ParquetFile:

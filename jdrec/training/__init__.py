@@ -6,7 +6,8 @@
 """
 
 from jdrec.training.evaluation import evaluate
+from jdrec.training.folds import evaluate_folds, train_folds
 from jdrec.training.loop import TrainReport
-from jdrec.training.run import train
+from jdrec.training.run import finished, train
 
-__all__ = ["TrainReport", "evaluate", "train"]
+__all__ = ["TrainReport", "evaluate", "evaluate_folds", "finished", "train", "train_folds"]

@@ -131,6 +131,14 @@ def train(
     return report
 
 
+def finished(out: Path) -> TrainReport | None:
+    """The report of a training that ran to its end in `out`."""
+    if not (out / REPORT).is_file():
+        return None
+    report = TrainReport.from_json(json.loads((out / REPORT).read_text(encoding="utf-8")), out)
+    return None if report.interrupted else report
+
+
 def model_spec(model: ModelConfig, vocabulary: Vocabulary) -> ModelSpec:
     """The model for a vocabulary.
 
