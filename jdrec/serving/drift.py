@@ -61,7 +61,7 @@ class Drift:
         names = tuple(item.name for item in encoder.fields)
         known: tuple[np.ndarray | None, ...] = _known_ids(version / "model", len(names))
         known = tuple(None if item.encoding is Encoding.NUMERIC else ids for item, ids in zip(encoder.fields, known, strict=True))
-        return cls(names, tuple(features.index(name) for name in names), known, read_statistics(version / STATISTICS))
+        return cls(names, tuple(features.index(item.feature) for item in encoder.fields), known, read_statistics(version / STATISTICS))
 
     def add(self, features: Computed, ids: np.ndarray, scores: np.ndarray) -> None:
         """Counts scored rows.
@@ -101,12 +101,14 @@ def _known_ids(checkpoint: Path, fields: int) -> tuple[np.ndarray | None, ...]:
 
     try:
         description = json.loads((checkpoint / DESCRIPTION).read_bytes())
-        counts = [item["rows"] - 1 for item in description["model"]["fields"]]
+        items = description["model"]["fields"]
+        counts = [item["rows"] - 1 for item in items]
         with safe_open(checkpoint / WEIGHTS, "numpy") as file:
             flat = file.get_tensor(KNOWN_IDS)
     except (OSError, ValueError, KeyError, SafetensorError):  # another backend's model
         return (None,) * fields
-    return tuple(np.split(flat, np.cumsum(counts)[:-1]))
+    by_field = np.split(flat, np.cumsum(counts)[:-1])
+    return tuple(known for known, item in zip(by_field, items, strict=True) for _ in range(item.get("slots", 1)))
 
 
 def metrics_of(drifts: Iterator[tuple[str, int, Drift]]) -> Iterator[Metric]:

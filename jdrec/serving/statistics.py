@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jdrec.features.spec import Encoding
+from jdrec.features.spec import NO_VALUE, Encoding
 
 if TYPE_CHECKING:
     from jdrec.preprocess.encoder import Encoder
@@ -47,11 +47,12 @@ def _of_validation(file: Path, encoder: Encoder, checkpoint: Path, fields: dict[
     from jdrec.training.scoring import Scorer
 
     scorer, rows = Scorer(checkpoint), 0
+    columns = [known for known, slots in zip(scorer.vocabulary.ids, scorer.vocabulary.slots, strict=True) for _ in range(slots)]
     missing = np.zeros(len(encoder.fields), np.int64)
     counts, total = np.zeros(len(SCORE_BOUNDS) + 1, np.int64), 0.0
     for batch in pq.ParquetFile(file).iter_batches(_CHUNK):
         ids = encoder.read_samples(batch)
-        missing += [unseen(known, ids[:, i]) for i, known in enumerate(scorer.vocabulary.ids)]
+        missing += [unseen(known, ids[:, i]) for i, known in enumerate(columns)]
         scores = scorer.scores(ids)[:, 0]
         counts += np.bincount(np.searchsorted(SCORE_BOUNDS, scores, side="left"), minlength=len(counts))
         total, rows = total + float(scores.sum(dtype=np.float64)), rows + len(ids)
@@ -70,7 +71,7 @@ def unseen(known: np.ndarray, ids: np.ndarray) -> int:
     if not len(known):
         return len(ids)
     found = known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids
-    return len(ids) - int(np.count_nonzero(found))
+    return int(np.count_nonzero(~found & (ids != NO_VALUE)))
 
 
 def read_statistics(file: Path) -> dict[str, Any]:
