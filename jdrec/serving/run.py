@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shlex
 import signal
@@ -128,6 +129,8 @@ def _started(config: Config, run: Path, feature_set: FeatureSet) -> Iterator[Sta
             request_log = stack.enter_context(RequestLog(run / serving.request_log.dir, feature_set, serving.request_log))
         service = Service(feature_set, source, triton, models, serving, request_log)
         app = App(service, AccessLog(serving.access_log, run))
+        gc.collect()
+        gc.freeze()  # what is loaded stays: the collector need not walk through it while calls wait
         yield Started(server_of(app, timeout_s=serving.timeout_s, max_connections=serving.max_connections), app, listener, url)
 
 
