@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from jdrec.errors import CheckError
 from jdrec.online.session import RequestSession
 from tests.engines.conftest import feature_set_of
 from tests.engines.tables import batch, plain, write_tables
@@ -133,11 +132,3 @@ WINDOW_OVER_A_JOIN = (
 
 def test_windows_over_joined_columns(tmp_path: Path) -> None:
     assert computed(WINDOW_OVER_A_JOIN, tmp_path) == [1, 2, 7, 7, None]
-
-
-def test_what_a_derived_column_cannot_have_is_refused_by_name(tmp_path: Path) -> None:
-    from jdrec.engines.embedded.planner import make_plan
-
-    settings = "derived: {t1: {h: 'hash64(pair)'}}\nfeatures: {y: {expr: h}}"
-    with pytest.raises(CheckError, match=r"features\.derived\.t1\.h: the embedded engine has not the function hash64"):
-        make_plan(feature_set_of(TABLES, settings))

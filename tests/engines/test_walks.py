@@ -139,3 +139,23 @@ def test_equal_calls_are_computed_once(tmp_path: Path) -> None:
     text = "windows: {w: {partition_by: k, rows: 3}}\nfeatures: {y: {over: w, expr: 'median(x) + median(x) + stddev(x)'}}"
     (store,) = make_plan(feature_set_of({"t1": COLUMNS}, text)).stores
     assert ([walk.name for walk in store.walks], len(store.aggregates), len(store.columns)) == (["median", "stddev"], 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("expr", "expected"),
+    [
+        # Of NaN alone min and max are the finite numbers that any other would beat; where a NaN comes first under a condition, it stays.
+        ("min(sqrt(d))", [1.7976931348623157e308, 2.0, 2.0, 2.0]),
+        ("max(sqrt(d))", [-1.7976931348623157e308, 2.0, 3.0, 3.0]),
+        ("string(min_where(sqrt(d), k = 'a'))", ["-nan", "2", "2", "-nan"]),
+        ("max_where(sqrt(d), d > at(d, 1))", [None, 2.0, 3.0, None]),
+        ("max_cate(sqrt(d), k)", ["a:-nan", "a:2.000000", "a:3.000000", "a:-nan"]),
+        ("min_cate(sqrt(d), k)", ["a:-nan", "a:2.000000", "a:2.000000", "a:-nan"]),
+    ],
+)
+def test_what_is_no_number(expr: str, expected: list[Any], tmp_path: Path) -> None:
+    feature_set = feature_set_of(
+        {"t1": COLUMNS}, f'windows: {{w: {{partition_by: k, rows: 9}}}}\nfeatures: {{y: {{over: w, expr: "{expr}"}}}}'
+    )
+    rows = [{"id": str(n), "k": "a", "ts": 1000 * n, "d": value} for n, value in enumerate([-1.0, 4.0, 9.0, -1.0])]
+    assert [row["y"] for row in batch(feature_set, write_tables(feature_set, {"t1": rows}, tmp_path), tmp_path)] == expected

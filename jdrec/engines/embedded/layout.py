@@ -168,7 +168,7 @@ class Aggregate(IntEnum):
     FUNCTION = 0
     WINDOW = 1
     COLUMN = 2  # -1: `*`
-    N = 3  # n of topn_frequency and at; the zero value's key for distinct_count
+    N = 3  # n of topn_frequency and at; the zero value's key for distinct_count; of min and max 1: a NaN that comes first stays
     CONDITION = 4  # column of the condition, or -1
     MATCH = 5  # column that must equal that of the frame's newest row, or -1
     TALLY = 6  # or -1

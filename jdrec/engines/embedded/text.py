@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, timedelta
 
@@ -18,13 +19,13 @@ _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(
 
 def of(value: float, type_: SqlType) -> str:
     """A number as %d or %f, a time in UTC+8, a date (days since 1970): as in the text that an aggregate makes."""
-    return f"{value:f}" if type_.is_float else cast(value, type_)
+    return _signed(f"{value:f}", value) if type_.is_float else cast(value, type_)
 
 
 def cast(value: float, type_: SqlType) -> str:
     """As of(), but a float with six digits, and a bool as true or false: a value cast to string."""
     if type_.is_float:
-        return f"{value:g}"
+        return _signed(f"{value:g}", value)
     if type_ is SqlType.TIMESTAMP:
         return (_EPOCH + timedelta(seconds=int((value + ZONE_MS) / 1000))).strftime("%Y-%m-%d %H:%M:%S")
     if type_ is SqlType.DATE:
@@ -32,6 +33,11 @@ def cast(value: float, type_: SqlType) -> str:
     if type_ is SqlType.BOOL:
         return "true" if value else "false"
     return str(int(value))
+
+
+def _signed(written: str, value: float) -> str:
+    """As C writes a float: NaN has a sign, too."""
+    return "-nan" if written == "nan" and math.copysign(1, value) < 0 else written
 
 
 def read_date(text: str) -> int | None:

@@ -74,7 +74,10 @@ class Values:
         result = np.zeros(self.rows, self.cells.values.dtype)
         there = self.counts > 0
         if there.any():
-            result[there] = (np.maximum if largest else np.minimum).reduceat(self.cells.values, self.starts[there])
+            result[there] = (np.fmax if largest else np.fmin).reduceat(self.cells.values, self.starts[there])
+            if self.cells.type.is_float:  # nothing is less or more than a NaN that comes first
+                first = self.cells.values[self.starts[there]]
+                result[there] = np.where(np.isnan(first), first, result[there])
         return result
 
 
@@ -207,7 +210,11 @@ def top(walk: plan.Walk, frames: Frames) -> Vector:
 
 def spell(cells: Cells) -> list[str]:
     """The text of each value; each distinct one is written once."""
-    known, number = np.unique(cells.values, return_inverse=True)
+    values = np.ascontiguousarray(cells.values)
+    if values.dtype.kind == "f":  # by their bits: 0.0 and -0.0 are written differently
+        values = values.view(f"i{values.itemsize}")
+    known, number = np.unique(values, return_inverse=True)
+    known = known.view(cells.values.dtype)
     if cells.dictionary is not None:
         names = cells.dictionary.decode(known).to_pylist()
     else:

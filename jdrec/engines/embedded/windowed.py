@@ -118,7 +118,7 @@ class Windowed:
         if call.name in ("count", "count_where"):
             return self.count(call, type_)
         if call.name in _MASKED:
-            return Aggregate(_MASKED[call.name], self.window, self.column(masked(call)), type_)
+            return Aggregate(_MASKED[call.name], self.window, self.column(masked(call)), type_, n=1)
         if call.name in _TALLIED:
             column = self.column(self.counted(call) if call.name == "distinct_count" else call.args[0])
             function, n = _TALLIED[call.name], 0

@@ -76,9 +76,9 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
     elif function == w.F_AVG:
         sum_doubles(column, own, own_row, low, high, has_current, True, out)
     elif function == w.F_MIN:
-        extreme(column, own, own_row, low, high, has_current, False, out)
+        extreme(column, own, own_row, low, high, has_current, False, n != 0, out)
     elif function == w.F_MAX:
-        extreme(column, own, own_row, low, high, has_current, True, out)
+        extreme(column, own, own_row, low, high, has_current, True, n != 0, out)
     elif function == w.F_AT:
         at(column, own, own_row, slice_, n, out)
     elif function == w.F_FRAME_AT:
