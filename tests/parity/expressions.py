@@ -16,11 +16,18 @@ Typed = tuple[str, SqlType]
 
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 _PATTERNS = ("'a%'", "'%b'", "'_'", "'%'", "''", "'a_b'", "'%0%'")
+_REGULAR = ("'a'", "'^[a-z]+$'", "'[0-9]{2}'", "'^$'", "'(a|b).b'")
+_JSON = (
+    """'{"a": {"b": 1, "c": "x"}, "d": [1, 2.5, null]}'""",
+    """'[1, "two", [3]]'""",
+    """'{"a": true}'""",
+    "'[]'",
+)
 _TRIES = 12
 
 ORDERLESS = ("count", "count_where", "distinct_count", "topn_frequency", "top1_ratio", "top", "min", "max", "min_where", "max_where")
 ANY_CONDITION = ("count_where", "sum_where", "avg_where", "min_where", "max_where")
-UNFIT = ("unhex",)  # which is NULL by chance
+UNFIT = ("unhex", "add_months")  # which are NULL by chance
 NOT_OF_EMPTY = ("upper", "lower", "reverse")  # whose result of '' is '' or NULL, by chance
 BYTES = ("reverse", "substr")  # which may cut a character in two
 
@@ -154,8 +161,7 @@ class Maker:
                     types.append(T.STRING)
                 else:
                     made = self.condition(function) if rule.row else None
-                    bare = rule.column or function.name == "distinct_count"  # which counts what a NULL expression would be
-                    made = made or (self.column(rule.types) if bare else self.of(rule.types, depth))
+                    made = made or (self.column(rule.types) if rule.column else self.of(rule.types, depth))
                     if function.is_aggregate and made is not None and not self.reads_column(made[0]):
                         made = self.column(rule.types)
                     if made is None or made[1] not in rule.types:
@@ -170,15 +176,21 @@ class Maker:
             return None
         if result is None:
             return None
-        if function.name in NOT_OF_EMPTY:
+        if function.name == "regexp_like":
+            texts[1] = self.rng.choice(_REGULAR)
+            texts[2:] = ["'i'"] if len(texts) > 2 else []
+        elif function.name in ("get_json_object", "json_array_length"):
+            json = self.rng.sample(_JSON, 2)
+            texts[0] = f"(case when ({texts[0]} = 'a') then {json[0]} else {json[1]} end)" if self._row else json[0]
+            texts[1:] = [self.rng.choice(["'/a/b'", "'/a'", "'/d/1'", "'/d'", "'/1'", "'/x'"])] if len(texts) > 1 else []
+        elif function.name in NOT_OF_EMPTY:
             texts[0] = f"concat('x', {texts[0]})"
         elif function.name == "unix_timestamp":  # of NULL and '' it gives the present moment
             texts[0] = f"if_null({texts[0]}, date('2016-03-31'))" if types[0] is T.DATE else "'2016-03-31 10:00:00'"
-        elif function.name == "add_months":  # not beyond the years 1900 to 9999
-            texts[1] = self.rng.choice(["-13", "-1", "0", "1", "25L"])
         elif function.name == "char":
             texts[0] = f"pmod({texts[0]}, 94) + 33"
-        return f"{self.written(function)}({', '.join(texts)})", result
+        text = f"{self.written(function)}({', '.join(texts)})"
+        return (f"({text} > 0)", T.BOOL) if function.name == "strcmp" else (text, result)  # of which only the sign is defined
 
     def turn(self, number: int, depth: int) -> Typed | None:
         """A call of the function whose turn it is, so that few cases have them all."""
@@ -287,13 +299,16 @@ class Maker:
         return f"if_null({value[0]}, {default[0]})", value[1]
 
     def predicate(self, depth: int) -> Typed | None:
-        kind = self.rng.choice(["null", "in", "between", "like"])
+        kind = self.rng.choice(["null", "in", "between", "like", "ilike", "rlike"])
         negated = self.rng.choice(["", "not "])
         if kind == "null":
             return f"({self.any(depth)[0]} is {negated}null)", T.BOOL
-        if kind == "like":
+        if kind.endswith("like"):
             text = self.of((T.STRING,), depth)
-            return (f"({text[0]} {negated}like {self.rng.choice(_PATTERNS)})", T.BOOL) if text and text[1] is T.STRING else None
+            pattern = self.rng.choice(_REGULAR if kind == "rlike" else _PATTERNS)
+            if kind != "rlike" and self.rng.random() < 0.2:
+                pattern = self.rng.choice(["'a!_b' escape '!'", "'a|%%' escape '|'"])
+            return (f"({text[0]} {negated}{kind} {pattern})", T.BOOL) if text and text[1] is T.STRING else None
         pair = self.pair(depth)
         if pair is None:
             return None

@@ -176,6 +176,21 @@ CASES = [
         times=[0, 1000, 2000],
     ),
     Found(
+        "text that is a hexadecimal number",
+        {"whole": {"expr": "int(k1)"}, "real": {"expr": "double(k1)"}},
+        {"whole": [31, -5, 10, N, 7, N, 1], "real": [31.0, -5.0, 10.0, N, 7.0, 1.5, N]},
+        rows=[(text, 0, 0, 0.0, True) for text in ("0x1F", "-0X5", "010", "0x", " 7", "0x1.8", "0x1 ")],
+        times=[1000 * n for n in range(7)],
+    ),
+    Found(
+        "zeros of both signs are written as they are",
+        {"least": {**W, "expr": "min_cate(d / v, l)"}},
+        {"least": ["0:-0.000000", "0:-0.000000,1:0.000000", "0:-0.000000,1:0.000000,2:0.500000"]},
+        rows=[("a", -1, 0, 0.0, True), ("a", 1, 1, 0.0, True), ("a", 2, 2, 1.0, True)],
+        times=[0, 1000, 2000],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
         "bytes that are no text",
         {"char": {"expr": "char(v)"}, "unhex": {"expr": "unhex('3A2')"}, "substr": {"expr": "substr(k1, 1, 1)"}},
         {"char": ["A", "\ufffd"], "unhex": ["\x03\ufffd"] * 2, "substr": ["\ufffd", "a"]},

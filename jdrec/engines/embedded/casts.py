@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -56,13 +57,24 @@ def parse(written: str, target: SqlType) -> Any:
         word = written.lower()
         return 1 if word in _TRUE else 0 if word in _FALSE else None
     if target in _LIMITS:
-        if not re.fullmatch(r"\s*[+-]?\d+\s*", written, re.ASCII):
+        number = re.fullmatch(r"\s*([+-]?)(?:(\d+)|0x([0-9a-f]+))\s*", written, re.ASCII | re.IGNORECASE)
+        if number is None:
             return None
-        value = int(written)
+        sign, decimal, hexadecimal = number.groups()
+        value = int(sign + decimal) if decimal else int(sign + hexadecimal, 16)
         return value if -_LIMITS[target] <= value < _LIMITS[target] else None
-    if "_" in written or written != written.rstrip():
+    return _real(written)
+
+
+def _real(written: str) -> float | None:
+    """A floating point number as C's strtod reads it, if the whole text is one."""
+    if not written.isascii() or "_" in written or written != written.rstrip():
         return None
+    if re.fullmatch(r"\s*[+-]?nan\(\w*\)", written, re.IGNORECASE):
+        return math.nan
     try:
-        return float(written)
+        return float.fromhex(written) if re.match(r"\s*[+-]?0x", written, re.IGNORECASE) else float(written)
+    except OverflowError:
+        return -math.inf if "-" in written.partition("x")[0] else math.inf
     except ValueError:
         return None
