@@ -77,8 +77,8 @@ def accumulate(
         fields,
         x.stride(0),
         0 if dx is None else dx.stride(0),
-        total.stride(0),
         DIM=layout.dim,
+        TOTAL=layout.gradient_floats,
         SCALED=scale is not None,
         SLOTTED=slot is not None,
         NETWORK=dx is not None,
@@ -108,8 +108,8 @@ def merge(rows: Any, slot: Any, gradients: Any, total: Any, layout: RowLayout) -
         total,
         len(rows),
         gradients.stride(0),
-        total.stride(0),
         DIM=layout.dim,
+        TOTAL=layout.gradient_floats,
         WIDTH=triton.next_power_of_2(layout.dim),
         BLOCK=_ENTRIES,
     )
@@ -134,8 +134,8 @@ def update(rows: Any, slot: Any, total: Any, table: Any, rates: Any, layout: Row
         len(rows),
         beta1,
         beta2,
-        total.stride(0),
         DIM=layout.dim,
+        TOTAL=layout.gradient_floats,
         FIRST=layout.first,
         SECOND=layout.second,
         ROW=layout.floats,
@@ -199,8 +199,8 @@ def _accumulate(
     fields,
     x_stride,
     dx_stride,
-    total_stride,
     DIM: tl.constexpr,
+    TOTAL: tl.constexpr,
     SCALED: tl.constexpr,
     SLOTTED: tl.constexpr,
     NETWORK: tl.constexpr,
@@ -229,7 +229,7 @@ def _accumulate(
         linear = linear * factor
     if SLOTTED:
         row = tl.load(slot + row, mask=here, other=0).to(tl.int64)
-    place = total + row * total_stride
+    place = total + row * TOTAL
     tl.atomic_add(place[:, None] + column[None, :], gradient, mask=inside, sem="relaxed")
     tl.atomic_add(place + DIM, linear, mask=here, sem="relaxed")
 
@@ -242,13 +242,15 @@ def _claim(rows, slot, count, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _merge(rows, slot, gradients, total, count, gradient_stride, total_stride, DIM: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+def _merge(
+    rows, slot, gradients, total, count, gradient_stride, DIM: tl.constexpr, TOTAL: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr
+):
     entry = (tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)).to(tl.int64)
     column = tl.arange(0, WIDTH)
     row = tl.load(rows + entry, mask=entry < count, other=-1).to(tl.int64)
     here = row >= 0
     inside = here[:, None] & (column < DIM)[None, :]
-    place = total + tl.load(slot + row, mask=here, other=0).to(tl.int64) * total_stride
+    place = total + tl.load(slot + row, mask=here, other=0).to(tl.int64) * TOTAL
     gradient = tl.load(gradients + entry[:, None] * gradient_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
     linear = tl.load(gradients + entry * gradient_stride + DIM, mask=here, other=0.0).to(tl.float32)
     tl.atomic_add(place[:, None] + column[None, :], gradient, mask=inside, sem="relaxed")
@@ -265,8 +267,8 @@ def _update(
     count,
     beta1,
     beta2,
-    total_stride,
     DIM: tl.constexpr,
+    TOTAL: tl.constexpr,
     FIRST: tl.constexpr,
     SECOND: tl.constexpr,
     ROW: tl.constexpr,
@@ -281,23 +283,26 @@ def _update(
     rate = tl.load(rates)
     epsilon = tl.load(rates + 1)
 
-    gradients = total + entry[:, None] * total_stride + column[None, :]
+    gradients = total + entry[:, None] * TOTAL + column[None, :]
     place = table + row[:, None] * ROW + column[None, :]
     g = tl.load(gradients, mask=inside, other=0.0)
     first = beta1 * tl.load(place + FIRST, mask=inside, other=0.0) + (1 - beta1) * g
     second = beta2 * tl.load(place + SECOND, mask=inside, other=0.0) + (1 - beta2) * g * g
     weight = tl.load(place, mask=inside, other=0.0) - rate * first / (tl.sqrt(second) + epsilon)
+
+    linear = table + row * ROW + DIM
+    g1 = tl.load(total + entry * TOTAL + DIM, mask=winner, other=0.0)
+    first1 = beta1 * tl.load(linear + 1, mask=winner, other=0.0) + (1 - beta1) * g1
+    second1 = beta2 * tl.load(linear + 2, mask=winner, other=0.0) + (1 - beta2) * g1 * g1
+    weight1 = tl.load(linear, mask=winner, other=0.0) - rate * first1 / (tl.sqrt(second1) + epsilon)
+
+    # A number may be stored by another thread than loads it: without this, zeros were stored before gradients were loaded.
+    tl.debug_barrier()
     tl.store(place, weight, mask=inside)
     tl.store(place + FIRST, first, mask=inside)
     tl.store(place + SECOND, second, mask=inside)
     tl.store(gradients, tl.zeros((BLOCK, WIDTH), tl.float32), mask=inside)
-
-    linear = table + row * ROW + DIM
-    g1 = tl.load(total + entry * total_stride + DIM, mask=winner, other=0.0)
-    first1 = beta1 * tl.load(linear + 1, mask=winner, other=0.0) + (1 - beta1) * g1
-    second1 = beta2 * tl.load(linear + 2, mask=winner, other=0.0) + (1 - beta2) * g1 * g1
-    weight1 = tl.load(linear, mask=winner, other=0.0) - rate * first1 / (tl.sqrt(second1) + epsilon)
     tl.store(linear, weight1, mask=winner)
     tl.store(linear + 1, first1, mask=winner)
     tl.store(linear + 2, second1, mask=winner)
-    tl.store(total + entry * total_stride + DIM, tl.zeros((BLOCK,), tl.float32), mask=winner)
+    tl.store(total + entry * TOTAL + DIM, tl.zeros((BLOCK,), tl.float32), mask=winner)

@@ -18,6 +18,7 @@ from jdrec.training.torch_cuda.graph import DeviceQueue
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.processes import Processes
+from jdrec.training.torch_cuda.sharded import ShardedRows
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
@@ -113,3 +114,44 @@ def test_batches_gathered_ahead_arrive_in_order(spec: ModelSpec) -> None:
         first, second = one.train_batch(batches[k], 1e-2), two.train_batch(ahead.batch(k), 1e-2)
     assert float(first) == pytest.approx(float(second), rel=1e-4)
     np.testing.assert_allclose(one.weights()[EMBEDDING], two.weights()[EMBEDDING], atol=1e-4)
+
+
+class Alone(Processes):
+    """One process that exchanges with itself."""
+
+    def exchange(self, received: Any, sent: Any) -> None:
+        received.copy_(sent)
+
+
+@pytest.mark.parametrize("batch", [BATCH, 16])
+@pytest.mark.parametrize("graphs", [False, True])
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_table_that_exchanges_with_itself_is_that_of_one_device(spec: ModelSpec, sharded: bool, graphs: bool, batch: int) -> None:
+    expected, expected_table, inputs = make(spec, batch)
+    table = Table(spec.rows, RowLayout(spec.embedding_dim), GPU)
+    rows: Any = SingleRows(table, batch, len(spec.fields))
+    if sharded:
+        rows = ShardedRows(table, spec, batch, torch.float32, Alone("cuda"))
+    step = DeepFMStep(spec, rows, batch, torch.float32, GPU, 0)
+    weights = start(spec, step)
+    storage.fill(table.part("weight"), weights[EMBEDDING])
+    step.load_dense("weight", weights)
+    shape = Shape(batch, len(spec.fields), scaled=True)
+    queue = DeviceQueue(step, shape, [table.state[:1], *step.state()], GPU) if graphs else None
+    pack, there = Pack(shape, shape.pack, "pinned"), Pack(shape, 1, GPU)
+    for each in (expected, step):
+        each.learning_rate.fill_(1e-2)
+    torch.cuda.synchronize()
+    for k, one in enumerate(random_batches(8, batch)):
+        inputs.fill(one)
+        expected(inputs)
+        pack.batches[0].fill(one)
+        if queue is not None:
+            queue.load(pack, 1)
+            queue.step()
+        else:
+            there.block.copy_(pack.block[: len(there.block)])
+            step(there.batches[0])
+        torch.cuda.synchronize()
+        assert float(step.losses[k]) == pytest.approx(float(expected.losses[k]), rel=2e-5), k
+    np.testing.assert_allclose(saved(table), saved(expected_table), atol=1e-4)
