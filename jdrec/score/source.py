@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,32 +29,24 @@ if TYPE_CHECKING:
 _ASKED = 5000  # candidates that are asked for together
 
 
-class Chunk(Protocol):
+@dataclasses.dataclass(frozen=True)
+class Chunk:
     """Some rows in order.
 
     Attributes:
         number: counted from 0. first: number of its first row. rows: how many.
         columns: of the request table: name to Arrow array of the declared type.
+        compute: gives its features.
     """
 
     number: int
     first: int
     rows: int
     columns: dict[str, Any]
+    compute: Callable[[Chunk], pa.Table]
 
     def features(self) -> pa.Table:
         """The feature set's columns."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Chunk:
-    number: int
-    first: int
-    rows: int
-    columns: dict[str, Any]
-    compute: Any
-
-    def features(self) -> pa.Table:
         return self.compute(self)
 
 
@@ -123,7 +115,7 @@ class Source:
         run = self._run
         opened: list[Batch] = []
 
-        def features(chunk: _Chunk) -> pa.Table:
+        def features(chunk: Chunk) -> pa.Table:
             import pyarrow as pa
 
             if not opened:  # only now: all chunks may be done
@@ -139,7 +131,7 @@ class Source:
         names = list(run.feature_set.request.columns)
         opened: list[Any] = []
 
-        def features(chunk: _Chunk) -> pa.Table:
+        def features(chunk: Chunk) -> pa.Table:
             import pyarrow as pa
 
             from jdrec.dataset.rows import StoredRows
@@ -161,7 +153,7 @@ class Source:
 
         return self._read(list(self._files.table.columns), features)
 
-    def _read(self, names: list[str], features: Any) -> Iterator[Chunk]:
+    def _read(self, names: list[str], features: Callable[[Chunk], pa.Table]) -> Iterator[Chunk]:
         """The files' rows, cut into chunks."""
         import pyarrow as pa
 
@@ -175,10 +167,10 @@ class Source:
         if held is not None and held.num_rows:
             yield self._chunk(number, first, held, features)
 
-    def _chunk(self, number: int, first: int, rows: pa.Table, features: Any) -> Chunk:
+    def _chunk(self, number: int, first: int, rows: pa.Table, features: Callable[[Chunk], pa.Table]) -> Chunk:
         from jdrec.dataset import arrow
 
-        return _Chunk(number, first, rows.num_rows, {name: arrow.one_chunk(rows[name]) for name in rows.schema.names}, features)
+        return Chunk(number, first, rows.num_rows, {name: arrow.one_chunk(rows[name]) for name in rows.schema.names}, features)
 
 
 def _named(run: Run, role: Literal["user", "product"]) -> str:

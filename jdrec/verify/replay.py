@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from jdrec.dataset.rows import Row, StoredRows
 from jdrec.errors import JdrecError, ServingError
 from jdrec.features.spec import FeatureSet
 from jdrec.verify.arrivals import Step, calls
-from jdrec.verify.targets import Answer, Refused, Target
+from jdrec.verify.targets import Answer, Refused, Target, batch_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,7 @@ class Block:
     """
 
     numbers: np.ndarray
-    features: pa.Table
+    features: pa.Table | None
     scores: np.ndarray | None
     unanswered: list[tuple[int, str]] = field(default_factory=list)
     extra: list[Any] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Replay:
                 await self._insert(name, rows.rows(numbers))
                 task.advance(len(numbers))
 
-    async def blocks(self, steps: list[Step] | Any, task: Task, stored: np.ndarray | None = None) -> AsyncIterator[Block]:
+    async def blocks(self, steps: Iterable[Step], task: Task, stored: np.ndarray | None = None) -> AsyncIterator[Block]:
         """Goes through the steps.
 
         Args:
@@ -79,11 +79,15 @@ class Replay:
         Raises:
             ServingError: the target fails; it says how far it got.
         """
-        held = _Held()
+        steps = list(steps)
+        feeds = {
+            name: _Feed(self.tables[name], [step.numbers for step in steps if step.table == name]) for name in {s.table for s in steps}
+        }
+        held = _Held(self.feature_set)
         for step in steps:
             for start in range(0, len(step.numbers), _INSERTED):
                 numbers = step.numbers[start : start + _INSERTED]
-                rows = self.tables[step.table].rows(numbers)
+                rows = feeds[step.table].next(len(numbers))
                 if step.table != self.feature_set.request_table:
                     await self._insert(step.table, rows)
                 else:
@@ -94,7 +98,7 @@ class Replay:
                 task.advance(len(numbers))
                 if len(held) >= _BLOCK:
                     yield held.block()
-                    held = _Held()
+                    held = _Held(self.feature_set)
         if held:
             yield held.block()
 
@@ -128,12 +132,31 @@ class Replay:
         return ServingError(f"{after}: {error.message}", where=error.where, hint=error.hint)
 
 
+class _Feed:
+    """A table's rows in order of arrival, made of its columns many at a time."""
+
+    def __init__(self, table: StoredRows, steps: list[np.ndarray]):
+        self._table, self._numbers = table, np.concatenate(steps)
+        self._taken = 0
+        self._rows: list[Row] = []
+
+    def next(self, count: int) -> list[Row]:
+        while len(self._rows) < count:
+            numbers = self._numbers[self._taken : self._taken + _INSERTED]
+            self._rows += self._table.rows(numbers)
+            self._taken += len(numbers)
+        rows, self._rows = self._rows[:count], self._rows[count:]
+        return rows
+
+
 class _Held:
     """Answers that wait to be compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, feature_set: FeatureSet) -> None:
+        self._features_of = feature_set.features
         self._numbers: list[np.ndarray] = []
-        self._features: list[Any] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._values: list[tuple[Any, ...]] = []
         self._scores: list[float] | None = []
         self._rows = 0
         self.unanswered: list[tuple[int, str]] = []
@@ -144,7 +167,10 @@ class _Held:
 
     def add(self, numbers: np.ndarray, answer: Answer) -> None:
         self._numbers.append(numbers[answer.rows])
-        self._features.append(answer.features)
+        if isinstance(answer.features, list):
+            self._values += answer.features
+        else:
+            self._batches.append(answer.features)
         self._rows += len(answer.rows)
         if answer.scores is None:
             self._scores = None
@@ -158,6 +184,7 @@ class _Held:
         import pyarrow as pa
 
         numbers = np.concatenate([*self._numbers, np.zeros(0, np.int64)]).astype(np.int64)
-        table = pa.Table.from_batches(self._features) if self._features else None
-        scores = np.array(self._scores) if self._scores is not None and self._features else None
+        batches = self._batches or ([batch_of(self._features_of, zip(*self._values, strict=True))] if self._values else [])
+        table = pa.Table.from_batches(batches) if batches else None
+        scores = np.array(self._scores) if self._scores is not None and table is not None else None
         return Block(numbers, table, scores, self.unanswered, self.extra)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,13 +35,14 @@ class Answer:
 
     Attributes:
         rows: of each answered request its place in the call; `features` and `scores` follow it.
-        features: the feature set's columns. scores: float, or None where only features were asked for.
+        features: the feature set's columns, or a tuple of plain values each, times as milliseconds.
+        scores: float, or None where only features were asked for.
         extra: keys of answers that nobody asked for.
         stored: whether the requests are stored now.
     """
 
     rows: list[int]
-    features: pa.RecordBatch
+    features: pa.RecordBatch | list[tuple[Any, ...]]
     scores: list[float] | None = None
     extra: list[Any] = field(default_factory=list)
     stored: bool = False
@@ -97,7 +98,7 @@ class EmbeddedTarget:
 
     async def ask(self, rows: list[Row]) -> Answer:
         try:
-            return Answer(list(range(len(rows))), self._session.compute(rows))
+            return Answer(list(range(len(rows))), self._session.compute_rows(rows))
         except DataError as error:
             raise Refused(str(error)) from None
 
@@ -245,13 +246,25 @@ def read_features(features: Sequence[Feature], rows: Sequence[dict[str, Any]]) -
     Raises:
         ValueError, KeyError, TypeError: a feature is missing, or its value is not of its type.
     """
-    import pyarrow as pa
-
-    arrays = []
+    columns = []
     for feature in features:
         values = [row[feature.name] for row in rows]
         if feature.type is SqlType.DATE:
             values = [None if value is None else datetime.date.fromisoformat(value) for value in values]
+        columns.append(values)
+    return batch_of(features, columns)
+
+
+def batch_of(features: Sequence[Feature], columns: Iterable[Sequence[Any]]) -> pa.RecordBatch:
+    """Columns of plain values, times as milliseconds.
+
+    Raises:
+        ValueError, TypeError: a value is not of its feature's type.
+    """
+    import pyarrow as pa
+
+    arrays = []
+    for feature, values in zip(features, columns, strict=True):
         try:
             if feature.type is SqlType.TIMESTAMP:
                 array = pa.array(values, pa.int64()).cast(feature.type.arrow)
