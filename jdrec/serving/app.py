@@ -10,6 +10,7 @@ GET  /metrics      for Prometheus;  /docs, /openapi.json
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ Scope = MutableMapping[str, Any]
 
 _DISCARDED_BYTES = 32 << 20  # so much of a body that is too large is still read, since many clients see no answer before they have sent all
 _ALL_STAGES = 2  # times `timeout_s`: each stage has that limit of its own, and a call may wait in the queue besides
+_COMPLAIN_EVERY_S = 5.0
 _JSON = b"application/json"
 _HEADERS = (b"x-request-id", b"authorization", b"x-api-key", b"content-length", b"content-type", b"expect")
 
@@ -52,6 +54,21 @@ class Answer:
     error: str | None = None
 
 
+class Complaints:
+    """Logs what is out of order at most every few seconds: thousands of calls fail for the same reason, and each is in the access log."""
+
+    def __init__(self) -> None:
+        self._last, self._left_out = -math.inf, 0
+
+    def add(self, error: Unavailable) -> None:
+        now = time.monotonic()
+        if now - self._last < _COMPLAIN_EVERY_S:
+            self._left_out += 1
+            return
+        log.warning("%s%s", error, f" ({self._left_out} calls failed since the last message)" if self._left_out else "")
+        self._last, self._left_out = now, 0
+
+
 class App:
     """See the module.
 
@@ -68,6 +85,7 @@ class App:
         self.service, self.access_log = service, access_log
         self._dumps = orjson.dumps
         self.open_calls = 0
+        self._complaints = Complaints()
         self.when_open: Callable[[], None] = lambda: None
         self.failure: Exception | None = None  # why the service did not start
         service.metrics.open_calls.set_function(lambda: self.open_calls)
@@ -152,7 +170,7 @@ class App:
         except Overloaded as error:
             return self._error(429, error.kind, error.message, retry_after_s=error.retry_after_s)
         except Unavailable as error:
-            log.warning("%s: %s", call.request_id, error)
+            self._complaints.add(error)
             return self._error(503, error.kind, error.message, retry_after_s=error.retry_after_s)
         except DeadlineExceeded:
             message = f"The answer was not ready within {_ALL_STAGES * self.service.serving.timeout_s:g} s."
