@@ -49,7 +49,7 @@ ZIPF = 1.05  # exponent
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0])
-    options.add_argument("what", choices=["step", "auc", "trainer"])
+    options.add_argument("what", choices=["step", "auc", "trainer"], nargs="?", default="step")
     options.add_argument("--batches", type=int, nargs="+", default=[1000, 8192, 65536])
     options.add_argument("--samples", type=int, default=2_000_000, help="distinct samples in host memory, or in the train split")
     options.add_argument("--seconds", type=float, default=3.0, help="of step: how long each batch size is measured, three times")
@@ -59,6 +59,9 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path("/tmp/jdrec-bench"), help="of trainer: where samples and checkpoints go")
     options.add_argument("--profile", action="store_true")
     given = options.parse_args()
+    if not torch.cuda.is_available():
+        print("needs a CUDA GPU; nothing measured")
+        return
     group, spec = Processes("cuda"), model()
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "gpus": group.count, "rows": spec.rows}
     if given.what == "step":

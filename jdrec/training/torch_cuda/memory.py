@@ -62,7 +62,7 @@ def out_of_memory(spec: ModelSpec, config: TrainerConfig, processes: int, total:
     if next(iter(parts)).startswith("the table"):
         hint = (
             f"Spread the table over more GPUs (trainer.devices_per_node, now {processes}), or make it smaller: "
-            "model.min_count and model.max_rows leave out rare ids, model.embedding_dim shortens the rows."
+            "model.max_table_mb and model.min_count leave out the rarest ids, model.embedding_dim shortens the rows."
         )
         return TrainingError(message, where="trainer.devices_per_node", hint=hint)
     return TrainingError(message, where="trainer.batch_size", hint="Lower trainer.batch_size, or set trainer.amp=bf16.")

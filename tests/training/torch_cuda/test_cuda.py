@@ -27,7 +27,7 @@ from tests.training.torch_cuda.test_fast import Samples, config
 from tests.training.torch_cuda.test_step import make, saved, start
 from tests.training.torch_cuda.training import trained
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+pytestmark = [pytest.mark.torch, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 SHAPE = Shape(BATCH, len(SIZES), scaled=True)
 

@@ -21,6 +21,8 @@ from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_library import torch_network
 from tests.training.torch_cuda.conftest import BATCH, random_batches
 
+pytestmark = pytest.mark.torch
+
 
 def config(**values: Any) -> TrainerConfig:
     return msgspec.convert({"framework": "torch", "batch_size": BATCH, **values}, TrainerConfig)

@@ -16,6 +16,8 @@ from jdrec.training.torch_library import torch_network
 from tests.training.torch_cuda.conftest import random_batches
 from tests.training.torch_cuda.test_fast import assert_same, config
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.mark.parametrize(
     ("name", "values"),

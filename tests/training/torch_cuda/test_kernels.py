@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
+pytestmark = pytest.mark.torch
 
 
 def test_kernels_do_what_their_plain_equivalents_do() -> None:

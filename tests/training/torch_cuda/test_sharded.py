@@ -16,6 +16,7 @@ from jdrec.training.torch_cuda.sharded import capacity, plan_
 from tests.training.torch_cuda.conftest import SIZES, make_spec
 from tests.training.torch_cuda.training import trained
 
+pytestmark = pytest.mark.torch
 ROOT = Path(__file__).parents[3]
 
 
@@ -27,7 +28,10 @@ def run_in(processes: int, name: str, out: Path, device: str = "cpu") -> list[di
     return [dict(np.load(out / f"{rank}.npz")) for rank in range(processes)]
 
 
-@pytest.mark.parametrize(("processes", "name"), [(2, "deepfm"), (4, "wide_deep"), (2, "dcn_v2"), (2, "lr")])
+@pytest.mark.parametrize(
+    ("processes", "name"),
+    [(2, "deepfm"), *[pytest.param(count, name, marks=pytest.mark.slow) for count, name in ((4, "wide_deep"), (2, "dcn_v2"), (2, "lr"))]],
+)
 def test_several_processes_train_as_one(processes: int, name: str, tmp_path: Path) -> None:
     losses, expected, _ = trained(name, "cpu")
     for found in run_in(processes, name, tmp_path):

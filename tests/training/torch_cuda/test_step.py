@@ -24,6 +24,7 @@ from jdrec.training.torch_cuda.step import DeepFMStep
 from jdrec.training.torch_cuda.table import Table
 from tests.training.torch_cuda.conftest import BATCH, random_batches
 
+pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")
 
 
