@@ -8,7 +8,7 @@
 # make bench        the figures of docs/performance.md
 # make clean        removes results; .venv stays
 
-EXTRAS := oneflow,openmldb,serving,report,dev
+EXTRAS := oneflow,openmldb,serving,report,sweep,dev
 ALL_EXTRAS := spark,torch
 PYTHON := .venv/bin/python
 PIP := .venv/bin/pip --quiet --disable-pip-version-check

@@ -32,12 +32,15 @@ def run_with_hydra() -> None:
     from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
 
+    from jdrec.sweep import features
+
     # Two shortcuts, half of the time that composing takes: -m alone decides on a multirun, where Hydra would compose everything once before
     # only to look for hydra.mode; and OmegaConf's loader is built on libyaml's parser of the same language.
     Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
     failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
+    features.register()
     job = partial(_job, failures=failures)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     if failures:
@@ -50,11 +53,15 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     from hydra.types import RunMode
 
     from jdrec import pipeline
+    from jdrec.sweep.done import finished_before
 
     runtime = HydraConfig.get()
     folder, overrides = _shortest(Path(runtime.runtime.output_dir)), list(runtime.overrides.task)
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
+        if runtime.mode == RunMode.MULTIRUN and (earlier := finished_before(config, folder)) is not None:
+            log.info("job %s is done: reused", runtime.job.num)
+            return earlier
         result = pipeline.run(config, folder, overrides)
         if config.run or config.dry or pipeline.stands_alone(config.task):  # what was made lies elsewhere
             _remove_if_unused(folder)

@@ -11,8 +11,9 @@ LIBRARY = "vl_convert"
 
 def skipped(config: Config) -> str | None:
     """Why a run with this configuration writes no page; None: it does."""
-    if not config.report.enabled:
-        return "report.enabled=false"
-    if find_spec(LIBRARY) is None:
-        return "its charts need Vega-Lite: pip install 'jdrec[report]'"
-    return None
+    return missing() if config.report.enabled else "report.enabled=false"
+
+
+def missing() -> str | None:
+    """What a page lacks here; None: nothing."""
+    return "its charts need Vega-Lite: pip install 'jdrec[report]'" if find_spec(LIBRARY) is None else None

@@ -1,0 +1,90 @@
+"""The jobs of a sweep as they lie in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jdrec.errors import StageError
+from jdrec.tracking.runs import RunFolder, read_run
+
+OUTPUT = "output.txt"  # in the folder of a job that had a process of its own
+METRIC = "valid.auc"  # that orders a sweep, and that the study maximises
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job.
+
+    Attributes:
+        overrides: its part of the command line.
+        run: its folder's record; None where it did not get so far.
+    """
+
+    folder: Path
+    overrides: tuple[str, ...]
+    run: RunFolder | None
+
+    @property
+    def value(self) -> float | None:
+        """METRIC, where the job finished."""
+        return self.metrics.get(METRIC)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return dict(self.run.metrics) if self.run is not None and self.run.status == "finished" else {}
+
+    @property
+    def status(self) -> str:
+        return self.run.status if self.run is not None else "failed"
+
+    @property
+    def error(self) -> str | None:
+        """Why it did not finish, in a line."""
+        if self.run is not None:
+            return self.run.record.get("error")
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.is_file() else []
+        return lines[-1].removeprefix("error: ") if lines else None
+
+    @property
+    def log(self) -> Path:
+        """What it said: on its terminal, where it had one of its own, or in its log."""
+        own = self.folder / OUTPUT
+        return own if own.is_file() else self.folder / "jdrec.log"
+
+    def setting(self, key: str) -> Any:
+        """The value that an override gives a key, as text; None if it does not."""
+        found = [item.partition("=")[2] for item in self.overrides if item.partition("=")[0].lstrip("+") == key]
+        return found[-1] if found else None
+
+    @property
+    def seed(self) -> int | None:
+        return None if self.run is None else self.run.record["config"].get("seed")
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    """The jobs of a sweep's folder by number."""
+    places = sorted((file.parent.parent for file in folder.glob("*/.hydra/overrides.yaml")), key=_number)
+    return [_read(place) for place in places]
+
+
+def swept(jobs: Sequence[Job]) -> list[tuple[str, ...]]:
+    """Each job's overrides that are not the same in all jobs."""
+    common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs)) if len(jobs) > 1 else set()
+    return [tuple(item for item in job.overrides if item not in common) for job in jobs]
+
+
+def _read(folder: Path) -> Job:
+    from omegaconf import OmegaConf
+
+    overrides = tuple(str(item) for item in OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+    try:
+        return Job(folder, overrides, read_run(folder))
+    except StageError:
+        return Job(folder, overrides, None)
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    return (int(folder.name), "") if folder.name.isdigit() else (1 << 62, folder.name)
