@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Tasks that an earlier run is given to.
-_WITH_RUN = ("evaluate", "export", "report", "serve", "demo", "publish", "verify", "score", "importance")
+_WITH_RUN = ("evaluate", "export", "report", "serve", "demo", "publish", "feature_server", "verify", "score", "importance")
 
 
 def run(config: Config, folder: Path, overrides: list[str] | None = None) -> float | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +52,7 @@ def score(run: Run) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StageError(f"{out} cannot be made: {error.strerror}.", where="score.out") from None
-    with _alone(out):
+    with _alone(out), _disk_errors(out):
         key = content_key(_content(run, source))[:16]
         parts = Parts(out / "rows", key)
         parts.open()
@@ -88,6 +90,18 @@ def _alone(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """What the system says of a full or broken disk, as one message; Arrow names neither file nor reason plainly."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+            raise
+        reason = os.strerror(error.errno)
+        raise StageError(f"{out} cannot be written: {reason}.", where="score.out", hint="What is scored stays: call it again.") from None
 
 
 def _content(run: Run, source: Source) -> dict[str, Any]:
