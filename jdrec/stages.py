@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -241,13 +240,21 @@ def _evaluate(run: Run, out: Path) -> str:
     folds = training.evaluate_folds(run.checkpoint.parent / "folds", run.samples, msgspec.structs.replace(run.config.evaluate, bootstrap=0))
     if folds:
         metrics["folds"] = folds
-        log.info("%d folds: test AUC %.4f %s", len(folds["auc"]["values"]), folds["auc"]["mean"] or math.nan, folds["auc"]["interval"])
+        log.info("folds      %s", _folds_line(folds["auc"]))
     best = best_possible_auc(run.config.dataset)
     if best is not None:
         metrics["best_possible_auc"] = best
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     limit = f" (best possible {best:.4f})" if best is not None else ""
     return ", ".join(_metrics_line(split, metrics[split]) for split in ("valid", "test")) + limit
+
+
+def _folds_line(auc: dict[str, Any]) -> str:
+    """As in: test AUC of 5 folds 0.5719 [0.5477, 0.5960]."""
+    if auc["interval"] is None:
+        return "test AUC undefined in all folds but one, or in all"
+    low, high = auc["interval"]
+    return f"test AUC of {len(auc['values'])} folds {auc['mean']:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _metrics_line(split: str, metrics: dict[str, Any]) -> str:
