@@ -34,7 +34,8 @@ _WORD_OF_DOUBLE = struct.Struct("<Q")
 _NAN = struct.pack("<Q", 0x7FF8000000000000)
 _GREATEST = float(np.finfo(np.float32).max)
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
-_REMEMBERED = 1 << 14  # values a field whose ids are kept where computing them is slow
+_REMEMBERED = 1 << 12  # values a field whose ids are kept
+_MANY = 8  # rows from which on fields are encoded one after the other
 Value = Callable[[Any], int]  # a value to its unsigned 64-bit id
 
 
@@ -64,18 +65,53 @@ class RowEncoder:
                 `datetime.date`; None is NULL.
         """
         plan = self._plan
-        words = array("Q", [value(row[place]) for row in rows for place, value in plan])
-        return np.frombuffer(words, np.int64).reshape(len(rows), len(plan))
+        if len(rows) < _MANY:
+            words = array("Q", [value(row[place]) for row in rows for place, value in plan])
+            return np.frombuffer(words, np.int64).reshape(len(rows), len(plan))
+        columns = list(zip(*rows, strict=True))
+        by_field = array("Q")
+        for place, value in plan:
+            by_field.extend(map(value, columns[place]))
+        return np.ascontiguousarray(np.frombuffer(by_field, np.int64).reshape(len(plan), len(rows)).T)
+
+
+class _Remembering(dict):  # type: ignore[type-arg]
+    """Ids of recent values; a value that is not among them is computed."""
+
+    def __init__(self, compute: Value):
+        self._compute = compute
+
+    def __missing__(self, value: Any) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        identity = self[value] = self._compute(value)
+        return identity
 
 
 def _value(codec: Codec) -> Value:
     if isinstance(codec, Canonical):
-        return _canonical(codec)
-    if isinstance(codec, Standard):
-        return _standard(codec)
-    if isinstance(codec, Bucket):
-        return _bucket(codec)
-    return _slow(codec)
+        value = _canonical(codec)
+    elif isinstance(codec, Standard):
+        value = _standard(codec)
+    elif isinstance(codec, Bucket):
+        value = _bucket(codec)
+    else:
+        value = lambda value: codec.value(value) & _MASK  # noqa: E731
+    if isinstance(codec, Canonical | Standard | Bucket | Tutorial) and codec.type.is_float:
+        return _float(value) if isinstance(codec, Tutorial) else value  # zeros of both signs are one key and may be two ids
+    return _Remembering(value).__getitem__
+
+
+def _float(value: Value) -> Value:
+    """Remembers the ids of floats other than zero and NaN."""
+    zero, minus_zero, known = value(0.0), value(-0.0), _Remembering(value).__getitem__
+
+    def number(number: Any) -> int:
+        if number == 0:
+            return minus_zero if math.copysign(1.0, number) < 0 else zero
+        return known(number) if number == number else value(number)
+
+    return number
 
 
 def _canonical(codec: Canonical) -> Value:
@@ -115,28 +151,3 @@ def _bucket(codec: Bucket) -> Value:
     null, bounds = codec.null_id & _MASK, codec.bounds
     ids = [identity & _MASK for identity in codec.ids.tolist()]
     return lambda value: null if value is None or value != value else ids[bisect_right(bounds, value)]
-
-
-def _slow(codec: Codec) -> Value:
-    """The tutorial's encoding goes through text; ids of recent values are remembered."""
-    known: dict[Any, int] = {}
-
-    def remembered(value: Any) -> int:
-        identity = known.get(value)
-        if identity is None:
-            identity = codec.value(value) & _MASK
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            known[value] = identity
-        return identity
-
-    if not (isinstance(codec, Tutorial) and codec.type.is_float):
-        return remembered
-    zero, minus_zero = codec.value(0.0) & _MASK, codec.value(-0.0) & _MASK  # equal as keys, and of different texts
-
-    def number(value: Any) -> int:
-        if value == 0:
-            return minus_zero if math.copysign(1.0, value) < 0 else zero
-        return remembered(value) if value == value else codec.value(value) & _MASK
-
-    return number

@@ -35,7 +35,9 @@ FIELDS = (
     *(Field(f"number_{type.value}", "x", type, Encoding.NUMERIC, mean=0.3, std=1.7, least=-9.0, greatest=9.0) for type in NUMBERS),
     Field("constant", "x", SqlType.INT, Encoding.NUMERIC, mean=4.0, std=0.0, least=4.0, greatest=4.0),
 )
-ROWS = st.lists(st.tuples(*(st.none() | VALUES[field.type] for field in FIELDS)), min_size=1, max_size=4)
+ROWS = st.lists(st.tuples(*(st.none() | VALUES[field.type] for field in FIELDS)), min_size=1, max_size=4).flatmap(
+    lambda rows: st.sampled_from([rows, rows * 8])  # few and many
+)
 
 
 def batch_of(rows: list[tuple]) -> pa.RecordBatch:
