@@ -166,7 +166,7 @@ class Cluster:
             raise DatabaseError(f"table {name} does not exist")
         columns = re.split(r",\s*(?![^(]*\))", tables[name].columns)
         spelt = {"string": "varchar", "bigint": "bigInt", "smallint": "smallInt"}
-        lines = [f"`{c.split()[0]}` {spelt.get(c.split()[1], c.split()[1])}" for c in columns if not c.startswith("INDEX")]
+        lines = [f"`{c.split()[0].strip('`')}` {spelt.get(c.split()[1], c.split()[1])}" for c in columns if not c.startswith("INDEX")]
         text = f"CREATE TABLE `{name}` (\n" + ",\n".join(lines) + ",\nINDEX (KEY=`k`, TTL_TYPE=ABSOLUTE, TTL=0m)\n) "
         return ["Table", "Create Table"], [
             (name, text + "OPTIONS (PARTITIONNUM=8, REPLICANUM=2, STORAGE_MODE='Memory', COMPRESS_TYPE='NoCompress');")
