@@ -26,7 +26,7 @@ TUTORIAL = {
 
 def parse(text: str) -> dict:
     """The message as Triton reads it, by way of the client's own protobuf."""
-    pytest.importorskip("tritonclient.grpc", reason="needs the serving extra")
+    pytest.importorskip("tritonclient.grpc", reason="needs the dev extra")
     from google.protobuf import json_format, text_format
     from tritonclient.grpc import model_config_pb2
 
