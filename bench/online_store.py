@@ -75,7 +75,12 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
         busy, inserted, seconds = beside(session, requests, arguments)
     else:
         busy, inserted, seconds = between(session, requests, arguments)
+    meanwhile = inserted / seconds
+    alone, processor = fastest(session)
+    inserted += 200 * BATCH
     session.close()
+    del session
+    gc.collect()
     start = time.perf_counter()
     again = open_session(config, feature_set, None, Progress())
     recovering = time.perf_counter() - start
@@ -89,17 +94,24 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
         "loading, seconds": loading,
         **latencies("alone", quiet),
         **latencies("while rows are inserted", busy),
-        "inserted and acknowledged rows a second": inserted / seconds,
-        "bytes a row of bo_action": (actions["memory_bytes"] - 200 * actions["keys"]) / actions["rows"],
-        "bytes of bo_action in all / (60 a row + 200 a key)": actions["memory_bytes"] / (60 * actions["rows"] + 200 * actions["keys"]),
-        "store's own account MiB": stats["memory_bytes"] / 2**20,
-        "resident MiB, store alone": (loaded - before) / 2**20,
+        "inserted and acknowledged rows a second meanwhile": meanwhile,
+        "inserted and acknowledged rows a second, inserts alone": alone,
+        "processor microseconds an inserted row": processor,
+        "own account of bo_action / (60 bytes a row + 200 a key)": actions["memory_bytes"] / allowed(actions),
+        "resident / (60 bytes a row + 200 a key), all stores": (loaded - before) / sum(map(allowed, stats["stores"])),
+        "own account MiB, all stores and joins": stats["memory_bytes"] / 2**20,
+        "resident MiB, all stores and joins": (loaded - before) / 2**20,
         "recovery, seconds": recovering,
         "recovery, seconds a million rows": recovering / (rows + inserted) * 1e6,
         "disk MiB": stats["disk_bytes"] / 2**20,
         "fsync": arguments.fsync,
         "load average": os.getloadavg()[0],
     }
+
+
+def allowed(store: dict[str, Any]) -> int:
+    """60 bytes a row and 200 a key."""
+    return 60 * store["rows"] + 200 * store["keys"]
 
 
 def once(session: Any, request: dict[str, Any]) -> int:
@@ -113,11 +125,22 @@ def between(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tup
     batches, times, inserted = rows_to_insert(), [], 0
     start = time.perf_counter()
     for request in requests[arguments.requests :]:
-        while inserted < (time.perf_counter() - start) * arguments.inserts:
+        if inserted < (time.perf_counter() - start) * arguments.inserts:
             session.insert("bo_action", next(batches))
             inserted += BATCH
         times.append(once(session, request))
     return times, inserted, time.perf_counter() - start
+
+
+def fastest(session: Any) -> tuple[float, float]:
+    """Rows a second of inserts alone, and processor microseconds a row."""
+    batches = rows_to_insert()
+    prepared = [next(batches) for _ in range(200)]
+    start, used = time.perf_counter(), time.process_time()
+    for rows in prepared:
+        session.insert("bo_action", rows)
+    count = len(prepared) * BATCH
+    return count / (time.perf_counter() - start), (time.process_time() - used) / count * 1e6
 
 
 def beside(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tuple[list[int], int, float]:

@@ -16,6 +16,7 @@ from jdrec.online.dictionary import GrowingDictionary
 
 T = SqlType
 Decoder = Callable[[Sequence[int]], Any]
+_REMEMBERED = 1 << 14  # texts of topn_frequency that a decoder keeps
 _NEVER_NULL = (Function.COUNT, Function.COUNT_SAME, Function.DISTINCT_COUNT)
 _BITS = {T.SMALLINT: 16, T.INT: 32, T.DATE: 32}
 
@@ -26,19 +27,20 @@ def is_word(aggregate: Aggregate) -> bool:
 
 
 def decoder(
-    aggregate: Aggregate, offset: int, column_type: SqlType | None, dictionary: GrowingDictionary | None, out: np.ndarray
+    aggregate: Aggregate, offset: int, column_type: SqlType | None, dictionary: GrowingDictionary | None, out: np.ndarray, guests: bool
 ) -> Decoder:
-    """A function from a request's words to the aggregate's storage value.
+    """A function from a request's words, a tuple, to the aggregate's storage value.
 
     Args:
         offset: its first word.
         column_type: type of the column that the keys are of.
         dictionary: what codes stand for, for a column of strings.
         out: int64, where the words are.
+        guests: whether a code may be a guest's (see `GrowingDictionary`), which stands for another string the next time.
     """
     if aggregate.function is Function.TOPN_FREQUENCY:
         assert column_type is not None
-        return _top_values(offset, aggregate.n, column_type, dictionary)
+        return _top_values(offset, aggregate.n, column_type, dictionary, guests)
     place = offset + 1
     if aggregate.type is T.STRING:
         assert dictionary is not None
@@ -55,8 +57,8 @@ def decoder(
     return lambda words: words[place] if words[offset] else None
 
 
-def _top_values(offset: int, n: int, type_: SqlType, dictionary: GrowingDictionary | None) -> Decoder:
-    """What topn_frequency writes: the keys' texts, and NULL for those that are missing."""
+def _top_values(offset: int, n: int, type_: SqlType, dictionary: GrowingDictionary | None, guests: bool) -> Decoder:
+    """What topn_frequency writes: the keys' texts, and NULL for those that are missing. The same keys are mostly asked for again and again."""
     first, last = offset + 1, offset + 1 + n
     missing = [["NULL"] * (n - count) for count in range(n + 1)]
     if dictionary is not None:
@@ -76,7 +78,18 @@ def _top_values(offset: int, n: int, type_: SqlType, dictionary: GrowingDictiona
             return ",".join(map(spell, words[first:last]))
         return ",".join([*map(spell, words[first : first + count]), *missing[count]])
 
-    return decode
+    known: dict[Any, str] = {}
+
+    def remembered(words: Sequence[int]) -> str:
+        found = words[offset:last]
+        result = known.get(found)
+        if result is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            result = known[found] = decode(words)
+        return result
+
+    return decode if guests else remembered
 
 
 def _double_of(key: int) -> float:

@@ -311,13 +311,16 @@ class RequestSession:
                     column = aggregate.column
                     type_ = store.columns[column].type if column is not None else None
                     dictionary = self._stores[number].dictionaries[column] if column is not None else None
-                    self._decoders.append(decoder(aggregate, offset + store.offsets[place], type_, dictionary, self._out))
+                    self._decoders.append(
+                        decoder(aggregate, offset + store.offsets[place], type_, dictionary, self._out, column in program.guests)
+                    )
                     cells.add(Result(0, 0, number, place), aggregate.type)
             for place, walk in enumerate(store.walks):
                 self._decoders.append(_walker(program, place, self._out[offset : offset + width].reshape(1, width)))
                 cells.add(Result(0, 0, number, place, True), walk.type)
             offset += width
         self._pack = struct.Struct("<" + "".join(item for program in self._programs for item in program.formats)).pack_into
+        self._unpack = struct.Struct(f"<{len(self._out)}q").unpack
         for number, store in enumerate(plan.stores):
             if number not in direct:
                 self._windows.append(JoinedWindows(store, self._stores[number], self._joins, cells, self._time))
@@ -364,7 +367,7 @@ class RequestSession:
             if words:
                 self._pack(self._buffer.data, 0, *words)
                 self._evaluate(self._jobs_address, len(self._programs))
-                results = self._out.tolist()
+                results = self._unpack(self._out.data)
                 cells += self._words(results)
                 cells += [decode(results) for decode in self._decoders]
             for windows in self._windows:

@@ -249,6 +249,7 @@ class RequestProgram:
 
     Attributes:
         formats: how the words are packed, as in `struct`.
+        guests: columns in which a request may have a string that is not stored.
         rows: the request as the store's rows see it.
         program: evaluates over the rows as they are now, once `job` was called.
     """
@@ -263,6 +264,7 @@ class RequestProgram:
         self._keep: list[np.ndarray] = []
         self._key = itemgetter(*[cells.place((None, name)) for name in store.plan.request_keys])
         self.formats = ["q", "q"]
+        self.guests: set[int | None] = set()
         self._encoders: list[tuple[Callable[[Sequence[Any]], Any], GrowingDictionary | None, int]] = []
         columns = []
         for number, column in enumerate(store.plan.columns):
@@ -274,6 +276,8 @@ class RequestProgram:
                 continue
             self._encoders.append((compiled(column.node, cells, store.plan.row), dictionary, dictionary.invite() if dictionary else 0))
             self.formats.append(_FORMATS.get(column.type, "q"))
+            if dictionary is not None:
+                self.guests.add(number)
             valid = None
             if dictionary is None:
                 self.formats.append("q")
