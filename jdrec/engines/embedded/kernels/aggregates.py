@@ -189,26 +189,24 @@ def extreme(column, own, own_row, low, high, has_current, largest, first, out):
     NaN is never it, and of nothing but NaN it is the finite number that any other would beat; but where the search starts with the `first`
     value instead of that number, as the functions with a condition do, a NaN that comes first stays.
     """
-    seen = has_current and is_valid(own, own_row)
-    found = seen and not is_nan(own, own_row)
-    stays = seen and not found
-    nan = key_of(own, own_row) if stays else types.int64(0)
-    best, best_rank = types.int64(0), types.int64(0)
-    if found:
-        best = key_of(own, own_row)
-        best_rank = rank_of(own, best)
+    seen, found, stays = has_current and is_valid(own, own_row), False, False
+    best, best_rank, nan = types.int64(0), types.int64(0), types.int64(0)
+    if seen:
+        best = nan = key_of(own, own_row)
+        stays = is_nan(own, best)
+        found = not stays
+        best_rank = rank_of(own, best) if found else best_rank
     for index in range(high - 1, low - 1, -1):
         if is_valid(column, index):
-            if is_nan(column, index):
-                if not seen:
-                    stays, nan = True, key_of(column, index)
-                seen = True
-                continue
-            seen = True
             key = key_of(column, index)
-            rank = rank_of(column, key)
-            if not found or (rank > best_rank if largest else rank < best_rank):
-                best, best_rank, found = key, rank, True
+            if is_nan(column, key):
+                if not seen:
+                    stays, nan = True, key
+            else:
+                rank = rank_of(column, key)
+                if not found or (rank > best_rank if largest else rank < best_rank):
+                    best, best_rank, found = key, rank, True
+            seen = True
     if stays and first:
         give(out, nan)
     elif found:

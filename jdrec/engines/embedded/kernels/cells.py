@@ -11,6 +11,8 @@ from jdrec.engines.embedded.kernels import words as w
 from jdrec.engines.embedded.kernels.words import kernel, small
 from jdrec.engines.embedded.memory import bits, f32, f64, i16, i32, i64, u8
 
+INFINITY_KEY = 0x7FF0000000000000  # see `float_key`
+
 
 @small
 def is_valid(column, row):
@@ -26,19 +28,6 @@ def float_key(value):
     """An int64 that orders as the float64 does."""
     pattern = bits(value)
     return pattern ^ ((pattern >> 63) & 0x7FFFFFFFFFFFFFFF)
-
-
-@small
-def is_nan(column, row):
-    """Whether a cell, not NULL, is a float that is no number. It equals nothing, not even itself."""
-    kind = i64(column, w.C_KIND)
-    if kind == w.K_FLOAT32:
-        value = f32(i64(column, w.C_DATA), row)
-        return value != value
-    if kind == w.K_FLOAT64:
-        wide = f64(i64(column, w.C_DATA), row)
-        return wide != wide
-    return False
 
 
 @kernel
@@ -67,6 +56,12 @@ def tally_key(column, row):
     if key == -1 and i64(column, w.C_KIND) >= w.K_FLOAT32:
         return types.int64(0)
     return key
+
+
+@small
+def is_nan(column, key):
+    """Whether a key is that of a float which is no number. It equals nothing, not even itself."""
+    return (key > INFINITY_KEY or key < -INFINITY_KEY - 1) and i64(column, w.C_KIND) >= w.K_FLOAT32
 
 
 @small

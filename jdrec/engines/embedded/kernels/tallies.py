@@ -54,11 +54,11 @@ def tally_add(tally, state, column, row):
     if not is_valid(column, row):
         bump(state, w.X_NULLS, 1)
         return
-    if is_nan(column, row):
+    key = tally_key(column, row)
+    if is_nan(column, key):
         bump(state, w.X_NANS, 1)
         bump(state, w.X_VALUES, 1)
         return
-    key = tally_key(column, row)
     slot = slot_of(tally, state, key)
     counts, frequencies = counts_of(tally, state), frequencies_of(tally, state)
     count = i64(counts, slot)
@@ -83,11 +83,12 @@ def tally_remove(tally, state, column, row):
     if not is_valid(column, row):
         bump(state, w.X_NULLS, -1)
         return
-    if is_nan(column, row):
+    key = tally_key(column, row)
+    if is_nan(column, key):
         bump(state, w.X_NANS, -1)
         bump(state, w.X_VALUES, -1)
         return
-    slot = slot_of(tally, state, tally_key(column, row))
+    slot = slot_of(tally, state, key)
     counts, frequencies = counts_of(tally, state), frequencies_of(tally, state)
     count = i64(counts, slot)
     put(counts, slot, count - 1)
