@@ -66,7 +66,7 @@ def _facts(jobs: Sequence[Job], found: Sequence[Configuration], seeds: bool) -> 
     if test is not None:
         facts.append({"label": "Its test AUC", "value": filters.number(test), "about": "not used to choose it"})
     if seeds:
-        facts.append({"label": "Configurations", "value": str(len(found)), "about": f"{len({job.seed for job in jobs})} seeds"})
+        facts.append({"label": "Configurations", "value": str(len(found)), "about": f"{len({job.seed for job in jobs} - {None})} seeds"})
     facts.append(
         {"label": "Jobs finished", "value": f"{finished} of {len(jobs)}", "about": "" if finished == len(jobs) else "the others are below"}
     )

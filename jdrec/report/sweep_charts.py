@@ -65,7 +65,7 @@ def parallel_coordinates(jobs: Sequence[Job], names: Sequence[str]) -> Chart:
                     "params": [
                         {
                             "name": "over",
-                            "select": {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["job"], "nearest": True},
+                            "select": {"type": "point", "on": "pointerover", "clear": "pointerout", "fields": ["job"]},
                         }
                     ],
                     "mark": {"type": "line", "strokeJoin": "round", "point": {"size": 30, "filled": True}},
@@ -88,11 +88,7 @@ def parallel_coordinates(jobs: Sequence[Job], names: Sequence[str]) -> Chart:
                         ],
                     },
                 },
-                {
-                    "data": {"values": labels},
-                    "mark": {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "color": "var(--muted)", "limit": 150},
-                    "encoding": {"x": x, "y": y, "text": {"field": "label"}},
-                },
+                *(_labels(labels, x, y, halo) for halo in (True, False)),
             ]
         },
         ("job", *order),
@@ -100,6 +96,14 @@ def parallel_coordinates(jobs: Sequence[Job], names: Sequence[str]) -> Chart:
         wide=True,
         height=380,
     )
+
+
+def _labels(labels: Sequence[dict[str, Any]], x: Spec, y: Spec, halo: bool) -> Spec:
+    """Texts beside the axes, and under them the same as a ground that keeps lines off them."""
+    mark: Spec = {"type": "text", "align": "left", "dx": 7, "fontSize": 12, "color": "var(--muted)", "limit": 150}
+    if halo:
+        mark |= {"stroke": "var(--surface)", "strokeWidth": 4, "strokeJoin": "round", "aria": False}
+    return {"data": {"values": labels}, "mark": mark, "encoding": {"x": x, "y": y, "text": {"field": "label"}}}
 
 
 def effect(name: str, jobs: Sequence[Job], found: Sequence[Configuration]) -> Chart:
