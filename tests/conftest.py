@@ -79,7 +79,9 @@ def _needs_browser() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A missing component is a skip for a user and a failure in CI."""
-    for mark, module, extra in (("oneflow", "oneflow", "oneflow"), ("compiler", "openmldb", "openmldb"), ("triton", "pytriton", "serving")):
+    needed = (("oneflow", "oneflow"), ("torch", "torch"), ("compiler", "openmldb"), ("triton", "pytriton"))
+    for mark, module in needed:
+        extra = {"compiler": "openmldb", "triton": "serving"}.get(mark, mark)
         if item.get_closest_marker(mark):
             needs_module(module, extra)
     if item.get_closest_marker("browser"):

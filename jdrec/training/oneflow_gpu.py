@@ -238,40 +238,37 @@ def _train_graph(flow: Any, network: Any, config: TrainerConfig, schedule: Sched
     return TrainGraph()
 
 
-def _eval_graph(flow: Any, network: Any) -> Any:
-    class EvalGraph(flow.nn.Graph):
+def _graph(flow: Any, network: Any, build: Callable[..., Any]) -> Any:
+    """A graph without an optimizer; `build` is called with the graph, whose `network` it uses, and the inputs."""
+
+    class Graph(flow.nn.Graph):
         def __init__(self) -> None:
             super().__init__()
             self.network = network
 
-        def build(self, ids: Any, scale: Any = None) -> Any:
-            return self.network(ids, scale)
+    Graph.build = build
+    return Graph()
 
-    return EvalGraph()
+
+def _eval_graph(flow: Any, network: Any) -> Any:
+    def build(graph: Any, ids: Any, scale: Any = None) -> Any:
+        return graph.network(ids, scale)
+
+    return _graph(flow, network, build)
 
 
 def _score_graph(flow: Any, network: Any) -> Any:
-    class ScoreGraph(flow.nn.Graph):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
+    def build(graph: Any, ids: Any) -> Any:
+        return graph.network(ids).sigmoid()
 
-        def build(self, ids: Any) -> Any:
-            return self.network(ids).sigmoid()
-
-    return ScoreGraph()
+    return _graph(flow, network, build)
 
 
 def _lookup_graph(flow: Any, embedding: Any) -> Any:
-    class LookupGraph(flow.nn.Graph):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = embedding
+    def build(graph: Any, ids: Any) -> Any:
+        return graph.network(ids)
 
-        def build(self, ids: Any) -> Any:
-            return self.embedding(ids)
-
-    return LookupGraph()
+    return _graph(flow, embedding, build)
 
 
 def grad_scaler(flow: Any, loss_scale: str) -> Any:

@@ -13,7 +13,7 @@ from jdrec.progress import Progress
 from jdrec.training.folds import evaluate_folds, summary, train_folds
 from tests.training.conftest import write_samples
 
-pytestmark = pytest.mark.torch
+pytestmark = pytest.mark.oneflow
 
 
 def test_summary_by_hand() -> None:
@@ -27,7 +27,9 @@ def test_a_model_a_fold(tmp_path: Path) -> None:
     samples, out = tmp_path / "samples", tmp_path / "checkpoints"
     for fold in (1, 2):
         write_samples(samples / "folds" / str(fold), {"train": 500 * fold, "valid": 200, "test": 300}, seed=fold)
-    trainer = msgspec.convert({"framework": "torch", "device": "cpu", "threads": 1, "batch_size": 100, "train_batches": 20}, TrainerConfig)
+    trainer = msgspec.convert(
+        {"framework": "oneflow", "device": "cpu", "threads": 1, "batch_size": 100, "train_batches": 20}, TrainerConfig
+    )
     how: dict[str, Any] = {"seed": 1, "progress": Progress.silent(), "evaluate": EvaluateConfig()}
     assert train_folds(ModelConfig(embedding_dim=4, dnn=[8]), trainer, samples, out, **how)
     found = evaluate_folds(out, samples, EvaluateConfig(bootstrap=0))

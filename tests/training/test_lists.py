@@ -20,8 +20,8 @@ from jdrec.training.data import RawSplit, Split, read_layout
 from jdrec.training.frameworks import host_adapter
 from jdrec.training.scoring import Scorer
 
-pytestmark = pytest.mark.torch
-FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
+pytestmark = pytest.mark.oneflow
+FRAMEWORKS = ["oneflow", pytest.param("torch", marks=pytest.mark.torch)]
 TRAINER: dict[str, Any] = {"device": "cpu", "threads": 1, "batch_size": 100, "learning_rate": 0.03, "train_batches": 120}
 
 
@@ -67,7 +67,7 @@ def test_learns_from_lists_and_scores_the_same_everywhere(listed: Path, tmp_path
 
 def test_a_list_is_the_mean_of_its_values(listed: Path, tmp_path: Path) -> None:
     """With weights alone and no network, a logit is price's weight times price, the mean of the types' weights, and the bias."""
-    trainer = msgspec.convert({**TRAINER, "framework": "torch"}, TrainerConfig)
+    trainer = msgspec.convert({**TRAINER, "framework": "oneflow"}, TrainerConfig)
     report = training.train(ModelConfig(name="lr"), trainer, listed, tmp_path, seed=1)
     weights = Checkpoint.load(report.checkpoint).weights
     table, bias = weights["embedding.weight"][:, 0], weights["output.bias"][0]

@@ -20,9 +20,16 @@ from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.scoring import Scorer
 from tests.training.conftest import write_samples
 
-pytestmark = pytest.mark.torch
+pytestmark = pytest.mark.oneflow
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.1)
-QUICK: dict[str, Any] = {"framework": "torch", "device": "cpu", "threads": 1, "batch_size": 100, "learning_rate": 0.03, "train_batches": 60}
+QUICK: dict[str, Any] = {
+    "framework": "oneflow",
+    "device": "cpu",
+    "threads": 1,
+    "batch_size": 100,
+    "learning_rate": 0.03,
+    "train_batches": 60,
+}
 
 
 def trainer(**keys: Any) -> TrainerConfig:
@@ -64,7 +71,7 @@ def test_keeps_the_last_checkpoints(samples: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("step_*")) == ["step_50", "step_60"]
 
 
-@pytest.mark.oneflow
+@pytest.mark.torch
 def test_profile_leaves_traces(samples: Path, tmp_path: Path) -> None:
     for framework, files in (("torch", ["trace.json", "trace_torch.json"]), ("oneflow", ["trace.json"])):
         out = tmp_path / framework

@@ -15,6 +15,7 @@ from jdrec.config import LearningRateDecayConfig, OneEmbeddingConfig, TrainerCon
 from jdrec.errors import TrainingError
 from jdrec.features.spec import Encoding
 from jdrec.models import FieldSpec, ModelSpec, build, numpy_nn
+from jdrec.models.namespace import namespace
 from jdrec.training import one_embedding
 from jdrec.training.data import Batch
 from jdrec.training.oneflow_gpu import OneFlowGpuAdapter, _parameter_names, grad_scaler
@@ -166,7 +167,7 @@ def test_fused_mlps_parameters_have_the_plain_names() -> None:
     assert names["dnn.weight_0"] == "dnn.0.weight" and names["dnn.bias_2"] == "dnn.6.bias"
     flow = load_oneflow()
     fused = flow.nn.FusedMLP(6, [8, 4], 1, hidden_dropout_rate=[0.1, 0.1], skip_final_activation=True)
-    plain = build(flow.nn, SPEC)
+    plain = build(namespace(flow), SPEC)
     shapes = {name: tuple(parameter.shape) for name, parameter in plain.named_parameters()}
     assert {names[f"dnn.{name}"]: tuple(parameter.shape) for name, parameter in fused.named_parameters()} == shapes
 

@@ -17,8 +17,8 @@ from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.resume import SnapshotFolder
 
-pytestmark = pytest.mark.torch
-FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
+pytestmark = pytest.mark.oneflow
+FRAMEWORKS = ["oneflow", pytest.param("torch", marks=pytest.mark.torch)]
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.2)
 KEYS: dict[str, Any] = {
     "device": "cpu",
@@ -84,8 +84,8 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(samples: Path, tmp_pat
 
 
 def test_another_configuration_starts_anew(samples: Path, tmp_path: Path) -> None:
-    run_and_die(samples, tmp_path, 30, {**KEYS, "framework": "torch"})
-    keys = {**KEYS, "framework": "torch", "learning_rate": 0.01, "train_batches": 20}
+    run_and_die(samples, tmp_path, 30, {**KEYS, "framework": "oneflow"})
+    keys = {**KEYS, "framework": "oneflow", "learning_rate": 0.01, "train_batches": 20}
     fresh = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "fresh", seed=1)
     again = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path, seed=1)
     for name, array in weights(fresh.checkpoint).items():

@@ -22,12 +22,12 @@ from jdrec.training.loop import TrainReport
 from jdrec.training.scoring import Scorer
 from tests.training.conftest import write_samples
 
-pytestmark = pytest.mark.torch
-FRAMEWORKS = ["torch", pytest.param("oneflow", marks=pytest.mark.oneflow)]
+pytestmark = pytest.mark.oneflow
+FRAMEWORKS = ["oneflow", pytest.param("torch", marks=pytest.mark.torch)]
 
 MODEL = ModelConfig(embedding_dim=4, dnn=[16, 8], dropout=0.1)
 QUICK: dict[str, Any] = {
-    "framework": "torch",
+    "framework": "oneflow",
     "device": "cpu",
     "batch_size": 100,
     "learning_rate": 0.03,
@@ -85,7 +85,7 @@ def test_a_checkpoint_scores_the_same_in_every_framework(samples: Path, trained:
         np.testing.assert_allclose(scorer.logits(batch.rows, batch.scale)[:, 0], adapter.logits(batch), rtol=0, atol=5e-6)
 
 
-@pytest.mark.oneflow
+@pytest.mark.torch
 @pytest.mark.parametrize("name", ["lr", "fm", "wide_deep", "deepfm", "dcn_v2", "finalmlp"])
 def test_both_frameworks_train_the_same_model(samples: Path, tmp_path: Path, name: str) -> None:
     """Same samples, same initial weights, same dropout: losses part by rounding alone."""
@@ -225,7 +225,6 @@ def test_evaluating_what_has_no_metric(samples: Path, tmp_path: Path) -> None:
         training.evaluate(report.checkpoint, tmp_path, "test")
 
 
-@pytest.mark.oneflow
 def test_threads_hold_for_the_matrix_products_too(samples: Path, tmp_path: Path) -> None:
     from threadpoolctl import threadpool_info, threadpool_limits
 
