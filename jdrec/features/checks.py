@@ -19,6 +19,9 @@ from jdrec.features.types import SqlType
 CALENDAR_FUNCTIONS = frozenset({"dayofweek", "dayofyear", "weekofyear", "day", "month", "year", "hour", "last_day", "date_format"})
 
 
+NULL_BY_CHANCE = frozenset({"add_months", "unhex"})
+
+
 def check(feature_set: FeatureSet, *, deployable: bool = True) -> list[Finding]:
     """Warnings about a feature set, in the order of the checks. No data is read.
 
@@ -148,6 +151,16 @@ def calendar_zone(feature_set: FeatureSet) -> Iterator[Finding]:
             yield Finding(feature.path, message)
 
 
+def null_by_chance(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Functions whose NULLs OpenMLDB does not set."""
+    for feature in feature_set.features:
+        called = {node.name for node in ast.walk(feature.node) if isinstance(node, ast.Call)} & NULL_BY_CHANCE
+        for name in sorted(called):
+            yield Finding(
+                feature.path, f"{name} may be NULL in OpenMLDB where it should not: its code never says whether there is a value."
+            )
+
+
 _CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
     sees_request_moment,
     only_current_row,
@@ -156,4 +169,5 @@ _CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
     unique_per_row,
     label_in_features,
     calendar_zone,
+    null_by_chance,
 )

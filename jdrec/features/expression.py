@@ -23,12 +23,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Column(Node):
+    """A column, of the rows at hand or of a join."""
+
     name: str
     table: str | None = None  # the qualifier in `product.br`
 
 
 @dataclass(frozen=True)
 class Literal(Node):
+    """A value that is written out."""
+
     value: bool | int | float | str | None
     type: SqlType | None = None  # None: null, or an interval
     interval: str | None = None  # "d", "h", "m" or "s" for OpenMLDB's interval literals such as 7d
@@ -49,12 +53,16 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Unary(Node):
+    """An operator before its operand."""
+
     op: str  # "-", "not"
     operand: Node
 
 
 @dataclass(frozen=True)
 class Binary(Node):
+    """An operator between two operands; of two spellings (<>, ==) the usual one."""
+
     op: str  # "+", "-", "*", "/", "%", "div", "=", "!=", "<", "<=", ">", ">=", "and", "or", "xor"
     left: Node
     right: Node
@@ -62,6 +70,8 @@ class Binary(Node):
 
 @dataclass(frozen=True)
 class Case(Node):
+    """CASE, with an operand that is compared or with conditions."""
+
     operand: Node | None
     whens: tuple[tuple[Node, Node], ...]
     otherwise: Node | None
@@ -69,6 +79,8 @@ class Case(Node):
 
 @dataclass(frozen=True)
 class In(Node):
+    """x [NOT] IN (...)."""
+
     operand: Node
     options: tuple[Node, ...]
     negated: bool = False
@@ -76,6 +88,8 @@ class In(Node):
 
 @dataclass(frozen=True)
 class Between(Node):
+    """x [NOT] BETWEEN low AND high, both included."""
+
     operand: Node
     low: Node
     high: Node
@@ -95,6 +109,8 @@ class Like(Node):
 
 @dataclass(frozen=True)
 class IsNull(Node):
+    """x IS [NOT] NULL."""
+
     operand: Node
     negated: bool = False
     keyword: int = 0  # offset of IS; OpenMLDB's compiler knows isnull(x) alone, so SQL is written that way
@@ -102,6 +118,8 @@ class IsNull(Node):
 
 @dataclass(frozen=True)
 class Cast(Node):
+    """cast(x as type), or type(x)."""
+
     operand: Node
     type: SqlType
 

@@ -27,14 +27,17 @@ class SqlType(str, Enum):
 
     @property
     def is_integer(self) -> bool:
+        """Whether it is a smallint, int or bigint."""
         return self in (SqlType.SMALLINT, SqlType.INT, SqlType.BIGINT)
 
     @property
     def is_float(self) -> bool:
+        """Whether it is a float or double."""
         return self in (SqlType.FLOAT, SqlType.DOUBLE)
 
     @property
     def is_number(self) -> bool:
+        """Whether one can calculate with it."""
         return self.is_integer or self.is_float
 
     @property
