@@ -50,7 +50,7 @@ def telling_what_needs_memory(spec: ModelSpec, config: TrainerConfig, processes:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        total = torch.cuda.get_device_properties(processes.device).total_memory if torch.cuda.is_available() else 0
+        total = torch.cuda.get_device_properties(processes.device).total_memory if processes.device.type == "cuda" else 0
         raise out_of_memory(spec, config, processes.count, total) from error
 
 
