@@ -69,6 +69,7 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
     for request in requests[: arguments.requests]:
         session.compute_one(request)
     quiet = [once(session, request) for request in requests[arguments.requests :]]
+    shares = parts(session, requests[:5000])
     gc.collect()
     gc.freeze()
     if arguments.threads:
@@ -104,6 +105,7 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
         "recovery, seconds": recovering,
         "recovery, seconds a million rows": recovering / (rows + inserted) * 1e6,
         "disk MiB": stats["disk_bytes"] / 2**20,
+        **shares,
         "fsync": arguments.fsync,
         "load average": os.getloadavg()[0],
     }
@@ -165,6 +167,56 @@ def beside(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tupl
     stop.set()
     thread.join()
     return times, inserted, time.perf_counter() - start
+
+
+def parts(session: Any, requests: list[dict[str, Any]]) -> dict[str, float]:
+    """Shares of a request's time, in percent, each part by itself and at its best of five rounds."""
+    programs, joins = session._programs, session._joins.values()
+    rows = [session._readers[session.feature_set.request_table].read(request) for request in requests]
+    full = list(rows[0])
+    for join in joins:
+        join.look_up(full, 0)
+
+    def look_up(row: list[Any]) -> None:
+        cells = list(row)
+        for join in joins:
+            join.look_up(cells, 0)
+
+    def fill(row: list[Any]) -> None:
+        words: list[Any] = []
+        for program in programs:
+            program.fill(row, words, 0)
+        session._pack(session._buffer.data, 0, *words)
+
+    def evaluate(row: list[Any]) -> None:
+        fill(row)
+        session._evaluate(session._jobs_address, len(programs))
+
+    evaluate(rows[0])
+    results = session._unpack(session._out.data)
+    full += session._words(results)
+    full += [decode(results) for decode in session._decoders]
+
+    def best(work: Any, items: list[Any]) -> float:
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            for item in items:
+                work(item)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    whole, filled = best(session.compute_one, requests), best(fill, rows)
+    found = {
+        "reading the row": best(session._readers[session.feature_set.request_table].read, requests),
+        "joins": best(look_up, rows),
+        "keys and own values": filled,
+        "compiled evaluator": best(evaluate, rows) - filled,
+        "results": best(lambda _: [decode(results) for decode in session._decoders], rows),
+        "expressions": best(lambda _: [expression(full) for expression in session._expressions], rows),
+    }
+    shares = {f"% of a request: {name}": 100 * seconds / whole for name, seconds in found.items()}
+    return {**shares, "% of a request: the rest": 100 - sum(shares.values())}
 
 
 def rows_to_insert() -> Iterator[list[dict[str, Any]]]:
