@@ -28,6 +28,8 @@ from typing import Any
 from common import parser, report
 from serving import HERE, Served, _descendants, configuration, make_run, served, write_bodies
 
+from jdrec.config import Config
+
 BROKEN = (b"{", b"[]", b'{"reqId": NaN}', b"[" * 5000, b"\xff\xfe", b'{"sku_id": 1}', b"x" * 2_000_000)
 EXPECTED_OF_BROKEN = {"400", "413", "422"}
 
@@ -35,8 +37,8 @@ EXPECTED_OF_BROKEN = {"400", "413", "422"}
 class Disturbance:
     """Threads that trouble the service until they are told to stop."""
 
-    def __init__(self, service: Served, folder: Path, many: Path):
-        self.service, self.folder = service, folder
+    def __init__(self, service: Served, config: Config, folder: Path, many: Path):
+        self.service, self.config, self.folder = service, config, folder
         self.candidates = many.read_bytes().splitlines()
         self.statuses: dict[str, Counter[str]] = {"candidates": Counter(), "broken": Counter(), "metrics": Counter(), "models": Counter()}
         self.events: Counter[str] = Counter()
@@ -107,7 +109,7 @@ class Disturbance:
     def _versions(self, number: int) -> None:
         from jdrec.serving.repository import publish
 
-        publish(self.folder, configuration(self.folder, 1000, 5), self.folder / "models")
+        publish(self.folder, self.config, self.folder / "models")
         self._ask("models", "/models/reload", b"{}")
         self._ask("models", "/models/rollback", b"{}")
         self.events["versions published"] += 1
@@ -137,7 +139,7 @@ def measure(folder: Path, options: Any) -> tuple[dict[str, Any], bool]:
         _load(service, single, options.rate, min(20.0, seconds))
         pid = service.pids["service"][0]
         before, files_before = memory_mib(pid), open_files(pid)
-        with Disturbance(service, folder, many) as disturbance:
+        with Disturbance(service, config, folder, many) as disturbance:
             result = _load(service, single, options.rate, seconds)
         time.sleep(5)  # what was in flight ends
         after, files_after = memory_mib(pid), open_files(pid)
