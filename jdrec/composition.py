@@ -97,7 +97,21 @@ class InternalError(JdrecError):
         super().__init__(f"this is a bug in jdrec: {type(error).__name__}: {error}.", hint=f"The traceback is in {log_file}.")
 
 
-_FREE_WITH_RUN = ("task", "run", "request", "dataset.root", "engine", "openmldb", "deploy", "online", "serving", "verify", "score", "cache")
+_FREE_WITH_RUN = (
+    "task",
+    "run",
+    "request",
+    "dataset.root",
+    "engine",
+    "openmldb",
+    "deploy",
+    "online",
+    "serving",
+    "evaluate",
+    "verify",
+    "score",
+    "cache",
+)
 
 
 def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:

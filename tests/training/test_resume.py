@@ -65,7 +65,7 @@ def run_and_die(samples: Path, out: Path, at: int, keys: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("adagrad", marks=pytest.mark.slow)])
 def test_killed_at_any_step_it_ends_with_the_same_weights(samples: Path, tmp_path: Path, framework: str, optimizer: str) -> None:
     keys = {**KEYS, "framework": framework, "optimizer": optimizer}
     whole = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "whole", seed=1)
