@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jdrec.config import ServingConfig, TritonConfig
+from jdrec.config import BatchingConfig, CandidatesConfig, ServingConfig, TritonConfig
 from jdrec.errors import ConfigError
 from jdrec.online.session import RequestSession
 from jdrec.serving.failures import Unavailable
@@ -302,7 +302,7 @@ def test_an_apiserver_that_is_not_there_is_503(triton, session, service_of):
 
 def test_a_bug_is_500_and_the_service_lives_on(triton, session, caplog, monkeypatch, service_of):
     with running(service_of(triton.url, session)) as address:
-        monkeypatch.setattr(session, "compute", lambda rows: 1 / 0)
+        monkeypatch.setattr(session, "compute_rows", lambda rows: 1 / 0)
         answer = call(f"{address}/predict", ROW)
         assert (answer.status, error_of(answer)["kind"]) == (500, "internal")
         assert "division" not in answer.body.decode()
@@ -356,3 +356,29 @@ def test_limits_that_contradict_triton_are_a_configuration_error(session, tmp_pa
     serving = ServingConfig(max_rows=20, triton=TritonConfig(max_batch_size=10))
     with pytest.raises(ConfigError, match="max_batch_size is 10"):
         service_on(FEATURES, EmbeddedSource(FEATURES, session), "127.0.0.1:1", tmp_path, serving)
+
+
+# --- candidates ------------------------------------------------------------------------------------------------------------
+
+
+def test_candidates_are_ranked_by_the_scores_that_predict_gives(triton, service_of):
+    config = CandidatesConfig(column="user", derive={"id": "{at}-{user}"}, top=3)
+    users = [f"u{number}" for number in range(20)]
+    context = {name: value for name, value in ROW.items() if name not in ("id", "user")}
+    with running(service_of(triton.url, candidates=config, batching=BatchingConfig(max_rows=8))) as address:
+        rows = [{**context, "user": user, "id": f"{ROW['at']}-{user}"} for user in users]
+        scores = [prediction["score"] for prediction in call(f"{address}/predict", rows).json["predictions"]]
+        answer = call(f"{address}/candidates?features=true", {"context": context, "candidates": users}).json
+        everything = call(f"{address}/candidates", {"context": context, "candidates": users, "top": 100}).json["candidates"]
+        document = call(f"{address}/openapi.json").json
+    best = sorted(range(20), key=lambda place: -scores[place])
+    assert (answer["scored"], [item["index"] for item in answer["candidates"]]) == (20, best[:3])
+    assert [item["rank"] for item in answer["candidates"]] == [1, 2, 3]
+    for item in answer["candidates"]:
+        user = users[item["index"]]
+        assert (item["candidate"], item["id"], item["features"]["f_user"]) == (user, f"{ROW['at']}-{user}", user)
+        assert item["score"] == pytest.approx(scores[item["index"]], abs=1e-6)
+    assert sorted(item["index"] for item in everything) == list(range(20)) and "features" not in everything[0]
+    assert [item["score"] for item in everything] == sorted((item["score"] for item in everything), reverse=True)
+    body = document["paths"]["/candidates"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["top"]["default"] == 3
