@@ -32,7 +32,7 @@ def run_with_hydra() -> None:
     from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
 
-    from jdrec.sweep import features
+    from jdrec.sweep import features, plugins
 
     # Two shortcuts, half of the time that composing takes: -m alone decides on a multirun, where Hydra would compose everything once before
     # only to look for hydra.mode; and OmegaConf's loader is built on libyaml's parser of the same language.
@@ -41,6 +41,7 @@ def run_with_hydra() -> None:
     failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
     features.register()
+    plugins.register()
     job = partial(_job, failures=failures)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     if failures:

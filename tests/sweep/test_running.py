@@ -93,6 +93,20 @@ def test_a_job_sees_its_cores_and_threads(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "0" / "seen").read_text() == f"[{core}] 1"
 
 
+def test_the_launcher_is_found_wherever_jdrec_is_called_from(tmp_path: Path) -> None:
+    arguments = (
+        "+experiment=jd_demo",
+        "task=render",
+        "seed=1,2",
+        "hydra/launcher=parallel",
+        "hydra.launcher.jobs=2",
+        "hydra.sweep.dir=sweep",
+    )
+    done = jdrec("-m", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.parent.name for path in (tmp_path / "sweep").glob("*/run.json")} == {"0", "1"}
+
+
 @pytest.mark.slow
 @pytest.mark.torch
 def test_a_failed_job_is_told_at_once_the_others_go_on_and_only_it_runs_again(tmp_path: Path) -> None:
