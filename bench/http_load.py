@@ -87,6 +87,8 @@ class Load:
         await asyncio.gather(*calls)
 
     async def _one(self, due: float) -> None:
+        while self.idle and self.idle[-1].transport.is_closing():  # idle for so long that the service has closed it
+            self.idle.pop()
         connection = self.idle.pop() if self.idle else await self.connect()
         if await self.call(connection, due):
             self.idle.append(connection)

@@ -160,6 +160,8 @@ class Models:
 
     def describe(self) -> dict[str, Any]:
         """What GET /models answers."""
+        for model in self:
+            model.drift.count()
         models = [
             {
                 "model": model.key[0],
