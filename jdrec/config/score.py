@@ -33,5 +33,5 @@ class ScoreConfig(Section, frozen=True, kw_only=True):
     keep_rows: Annotated[bool, Meta(description="Keep the score of every row, too.")] = True
     chunk_rows: Annotated[PositiveInt, Meta(description="Rows scored at a time; a killed run goes on after the last whole chunk.")] = 50_000
     memory_rows: Annotated[int, Meta(ge=1000, description="Rows that ranking holds in memory; more are ranked in several passes.")] = (
-        5_000_000
+        1_000_000
     )
