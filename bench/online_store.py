@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 BATCH = 1000  # rows of an insert
+LONGEST_S = 30  # for requests while rows are inserted
 EXPERIMENT = "jd_tutorial"
 
 
@@ -131,6 +132,8 @@ def between(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tup
             session.insert("bo_action", next(batches))
             inserted += BATCH
         times.append(once(session, request))
+        if time.perf_counter() - start > LONGEST_S:  # a machine that cannot keep up
+            break
     return times, inserted, time.perf_counter() - start
 
 
