@@ -14,7 +14,6 @@ from jdrec.features.spec import Encoding
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jdrec.preprocess.encoder import Encoder
     from jdrec.verify.offline import Offline
 
 _SHOWN_KEYS = 10
@@ -93,11 +92,11 @@ class Report:
         self.ids.features, self.ids.rows = ids.shape[1], self.ids.rows + len(rows)
         if expected.shape != ids.shape:
             raise DifferenceError(f"{self.name} has {ids.shape[1]} ids a request where the run's encoder gives {expected.shape[1]}.")
-        names = column_names(offline.encoder)
         for column in np.flatnonzero((expected != ids).any(axis=0)).tolist():
-            name, is_number = names[column]
-            a, b = (pa.array(np.ascontiguousarray(side[:, column]).view(np.float64 if is_number else np.int64)) for side in (expected, ids))
-            compare_column(self.ids, f"id of {name}", a, b, keys, examples=self.shown, numbers=numbers)
+            field_ = offline.encoder.fields[column]
+            kind = np.float64 if field_.encoding is Encoding.NUMERIC else np.int64
+            a, b = (pa.array(np.ascontiguousarray(side[:, column]).view(kind)) for side in (expected, ids))
+            compare_column(self.ids, f"id of {field_.name}", a, b, keys, examples=self.shown, numbers=numbers)
         wanted = offline.scores(rows)
         self.largest = max(self.largest, float(np.abs(wanted - scores).max()))
         same = np.abs(wanted - scores) <= self.score_tolerance
@@ -177,15 +176,6 @@ class Report:
             "extra": {"count": self.extra.count, "examples": self.extra.examples},
             "notes": self.notes,
         }
-
-
-def column_names(encoder: Encoder) -> list[tuple[str, bool]]:
-    """Of each column of the model's input the field, and whether it is a number; slots of a multi-valued field are counted from 0."""
-    result = []
-    for field_ in encoder.fields:
-        slots, is_number = getattr(field_, "slots", 1), field_.encoding is Encoding.NUMERIC
-        result += [(f"{field_.name}[{slot}]" if slots > 1 else field_.name, is_number) for slot in range(slots)]
-    return result
 
 
 def without_nan(array: Any) -> Any:
