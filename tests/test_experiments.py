@@ -40,7 +40,7 @@ def test_the_tutorials_values() -> None:
     assert (trainer.one_embedding.store, trainer.one_embedding.cache_memory_mb) == ("cached_host_mem", 1024)
     assert (trainer.early_stop.enabled, trainer.early_stop.monitor, trainer.early_stop.patience) == (True, "auc - logloss", 2)
     assert (trainer.save_best, trainer.save_after_each_eval, trainer.save_graph_for_serving) == (True, True, True)
-    assert (trainer.amp, trainer.fused_mlp, trainer.devices_per_node) == (False, False, 1)
+    assert (trainer.amp, trainer.fused_mlp, trainer.devices_per_node) == ("none", False, 1)
     assert (config.preprocess.encoding, config.preprocess.hash_seed, config.preprocess.split.by) == ("tutorial", 10, "row_order")
     assert (config.serving.triton.backend, config.serving.triton.instance_kind) == ("oneflow", "KIND_GPU")
 

@@ -18,9 +18,8 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path):
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     file = tmp_path / "run.json"
     write_text(file, "old")
-    with pytest.raises(OSError, match="No space"):
-        with replacing(file) as staged:
-            staged.write_text("half")
-            raise OSError("No space left on device")
+    with pytest.raises(OSError, match="No space"), replacing(file) as staged:
+        staged.write_text("half")
+        raise OSError("No space left on device")
     assert file.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]

@@ -1,7 +1,8 @@
 """Random feature sets: rows inserted in order of arrival give what the batch gives, bit for bit; scalars give what columns give."""
 
-from __future__ import os
+from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from random import Random

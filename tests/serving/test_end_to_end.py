@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from jdrec.training.frameworks import host_adapter
 
 from jdrec import preprocess, training
 from jdrec.config import Config, ModelConfig, ServingConfig, SplitConfig, TrainerConfig
@@ -25,6 +24,7 @@ from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer
 from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.data import RawSplit, Split, read_layout
+from jdrec.training.frameworks import host_adapter
 from tests.serving.service_parts import NO_LOG, call, running, service_on
 from tests.serving.small_definitions import ROW, small_config, write_requests
 from tests.serving.small_models import configuration, export_run, run_folder
