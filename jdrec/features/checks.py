@@ -83,6 +83,27 @@ def cut_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:
                     yield Finding(f"features.windows.{other.name}.max_size", message, error=True)
 
 
+def ends_mistaken_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:
+    """Two range windows that OpenMLDB evaluates as one although their frames end at different places, which it gets wrong.
+
+    It does so if one end is the other without its boundary, such as 0s and 0s open, or if both have the same MAXSIZE.
+    """
+    for block in feature_set.blocks:
+        windows = [feature_set.windows[name] for name in block.windows]
+        ranges = [window for window in windows if window.frame != "rows"]
+        for place, window in enumerate(ranges):
+            for other in ranges[:place]:
+                at_one_place = window.end.value == other.end.value
+                if not _mergeable(window, other) or window.max_size != other.max_size or window.end == other.end:
+                    continue
+                if at_one_place or window.max_size is not None:
+                    message = (
+                        f"OpenMLDB evaluates it together with {other.name}, whose frame ends elsewhere, and mistakes one of them: "
+                        "give one of them a max_size of its own."
+                    )
+                    yield Finding(f"features.windows.{window.name}.end", message, error=True)
+
+
 def _mergeable(one: Window, other: Window) -> bool:
     def shared(window: Window) -> tuple[object, ...]:
         flags = window.instance_not_in_window, window.exclude_current_row, window.exclude_current_time
@@ -165,6 +186,7 @@ _CHECKS: tuple[Callable[[FeatureSet], Iterator[Finding]], ...] = (
     sees_request_moment,
     only_current_row,
     cut_by_merging,
+    ends_mistaken_by_merging,
     keys_are_fields,
     unique_per_row,
     label_in_features,
