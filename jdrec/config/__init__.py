@@ -78,6 +78,7 @@ __all__ = [
     "TableConfig",
     "Task",
     "TrainerConfig",
+    "TtlConfig",
     "TritonConfig",
     "VerifyConfig",
     "WindowConfig",
