@@ -28,6 +28,7 @@ _TRIES = 12
 ORDERLESS = ("count", "count_where", "distinct_count", "topn_frequency", "top1_ratio", "top", "min", "max", "min_where", "max_where")
 ANY_CONDITION = ("count_where", "sum_where", "avg_where", "min_where", "max_where")
 UNFIT = ("unhex", "add_months")  # which are NULL by chance
+NOT_OF_NAN = ("topn_frequency", "top", "top1_ratio", "entropy", "median")  # sets and sorts of what is not equal to itself
 NOT_OF_EMPTY = ("upper", "lower", "reverse")  # whose result of '' is '' or NULL, by chance
 BYTES = ("reverse", "substr")  # which may cut a character in two
 
@@ -163,6 +164,8 @@ class Maker:
                     made = self.condition(function) if rule.row else None
                     made = made or (self.column(rule.types) if rule.column else self.of(rule.types, depth))
                     if function.is_aggregate and made is not None and not self.reads_column(made[0]):
+                        made = self.column(rule.types)
+                    if function.name in NOT_OF_NAN and made is not None and made[1] is not None and made[1].is_float:
                         made = self.column(rule.types)
                     if made is None or made[1] not in rule.types:
                         return None

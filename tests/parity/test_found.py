@@ -191,6 +191,14 @@ CASES = [
         windows={"w": {"partition_by": "k1", "rows": 9}},
     ),
     Found(
+        "a sum begins with 0, so that it is never -0",
+        {"sum": {**W, "expr": "sum(d / v)"}, "mean": {**W, "expr": "avg(d / v)"}},
+        {"sum": [0.0, 0.0, 1.0], "mean": [0.0, 0.0, 0.3333333333333333]},
+        rows=[("a", -1, 0, 0.0, True), ("a", -2, 1, 0.0, True), ("a", 2, 2, 2.0, True)],
+        times=[0, 1000, 2000],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
         "bytes that are no text",
         {"char": {"expr": "char(v)"}, "unhex": {"expr": "unhex('3A2')"}, "substr": {"expr": "substr(k1, 1, 1)"}},
         {"char": ["A", "\ufffd"], "unhex": ["\x03\ufffd"] * 2, "substr": ["\ufffd", "a"]},

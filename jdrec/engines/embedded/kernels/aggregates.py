@@ -152,10 +152,10 @@ def sum_integers(column, own, own_row, low, high, has_current, out):
 
 @kernel
 def sum_singles(column, own, own_row, low, high, has_current, out):
-    """Adds up in single precision, as OpenMLDB does for float columns."""
+    """Adds up in single precision, as OpenMLDB does for float columns; it begins with 0, so that -0 alone gives 0."""
     result, found = np.float32(0), has_current and is_valid(own, own_row)
     if found:
-        result = f32(i64(own, w.C_DATA), own_row)
+        result = np.float32(result + f32(i64(own, w.C_DATA), own_row))
     for index in range(high - 1, low - 1, -1):
         if is_valid(column, index):
             result = np.float32(result + f32(i64(column, w.C_DATA), index))
@@ -168,10 +168,11 @@ def sum_singles(column, own, own_row, low, high, has_current, out):
 
 @kernel
 def sum_doubles(column, own, own_row, low, high, has_current, mean, out):
-    """Adds up in double precision; `mean` divides by the number of values."""
+    """Adds up in double precision, from 0 on; `mean` divides by the number of values."""
     result, values = 0.0, types.int64(0)
     if has_current and is_valid(own, own_row):
-        result, values = number(own, own_row), types.int64(1)
+        result += number(own, own_row)
+        values += 1
     for index in range(high - 1, low - 1, -1):
         if is_valid(column, index):
             result += number(column, index)
