@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from jdrec.stages import Run
@@ -10,8 +8,7 @@ from tests.report.made import make_finished_run
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run with its page; tests only read it."""
     needs_module("vl_convert", "report")
-    with pytest.MonkeyPatch.context() as patch:
-        yield make_finished_run(tmp_path_factory.mktemp("finished"), patch)
+    return make_finished_run(tmp_path_factory.mktemp("finished"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from jdrec import training
 from jdrec.report.collect import collect
 from jdrec.report.importance import run_importance
@@ -23,10 +21,9 @@ HISTORY = [
 ]
 
 
-def make_finished_run(folder: Path, monkeypatch: pytest.MonkeyPatch, requests: int = 2000) -> Run:
+def make_finished_run(folder: Path, requests: int = 2000) -> Run:
     """A run whose model has random weights, in `folder`, its report.html written."""
-    monkeypatch.setattr(small_run, "REQUESTS", requests)
-    made = small_run.make_run(folder)
+    made = small_run.make_run(folder, small_run.rows(requests))
     run = small_run.with_config(
         made,
         cache={"dir": str(folder / "cache")},

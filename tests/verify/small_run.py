@@ -61,7 +61,7 @@ FEATURES = {
 }
 
 
-def rows() -> dict[str, list[Row]]:
+def rows(count: int = REQUESTS) -> dict[str, list[Row]]:
     """Times come in steps of a minute, so that many rows coincide; readers and kinds may be NULL; brands change after requests."""
     import datetime
 
@@ -83,7 +83,7 @@ def rows() -> dict[str, list[Row]]:
             "day": datetime.date(2016, 3, 1 + number % 30),
             "flag": bool(random.random() < 0.5),
         }
-        for number, at in enumerate(moments(REQUESTS))
+        for number, at in enumerate(moments(count))
     ]
     random.shuffle(requests)  # a table is in no order; rows of one moment come as they stand
     kinds = ["view", "click", "", None]
