@@ -199,6 +199,17 @@ CASES = [
         windows={"w": {"partition_by": "k1", "rows": 9}},
     ),
     Found(
+        "a category's sum begins with its first value, so that it may be -0",
+        {"sum": {**W, "expr": "sum_cate(d / v, l)"}, "mean": {**W, "expr": "avg_cate(d / v, l)"}},
+        {
+            "sum": ["0:-0.000000", "0:-0.000000", "0:-0.000000,1:0.000000"],
+            "mean": ["0:-0.000000", "0:-0.000000", "0:-0.000000,1:0.000000"],
+        },
+        rows=[("a", -1, 0, 0.0, True), ("a", -2, 0, 0.0, True), ("a", 2, 1, 0.0, True)],
+        times=[0, 1000, 2000],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
         "bytes that are no text",
         {"char": {"expr": "char(v)"}, "unhex": {"expr": "unhex('3A2')"}, "substr": {"expr": "substr(k1, 1, 1)"}},
         {"char": ["A", "\ufffd"], "unhex": ["\x03\ufffd"] * 2, "substr": ["\ufffd", "a"]},

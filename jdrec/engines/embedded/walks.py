@@ -289,12 +289,20 @@ def _statistics(statistic: str, values: Values, holds: np.ndarray, groups: Group
     elif statistic == "ratio":
         result, type_ = np.bincount(groups.of_value[holds], minlength=groups.count) / values.counts, T.DOUBLE
     elif statistic == "avg":
-        result, type_ = values.means(), T.DOUBLE
+        result, type_ = _signed(values, values.means()), T.DOUBLE
     elif statistic == "sum":
-        result, type_ = values.sums(), values.cells.type
+        result, type_ = _signed(values, values.sums()), values.cells.type
     else:
         result, type_ = values.extremes(largest=statistic == "max"), values.cells.type
     return Cells(type_, result, np.ones(len(result), bool))
+
+
+def _signed(values: Values, result: np.ndarray) -> np.ndarray:
+    """The sums or means with the sign of a zero: a category's begins with its first value, not with 0, so that -0 alone stays -0."""
+    if result.dtype.kind == "f":
+        others = ~((values.cells.values == 0) & np.signbit(values.cells.values))
+        result[(result == 0) & (values.counts > 0) & (np.bincount(values.row, others, values.rows) == 0)] = -0.0
+    return result
 
 
 def _joined(pieces: Sequence[str]) -> str:

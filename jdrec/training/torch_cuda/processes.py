@@ -18,8 +18,9 @@ class Processes:
 
     def __init__(self, device: str):
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
-        local = int(os.environ.get("LOCAL_RANK", "0"))
+        # Alone, the others mean nothing: importing OneFlow sets RANK to -1.
+        self.rank = int(os.environ["RANK"]) if self.count > 1 else 0
+        local = int(os.environ["LOCAL_RANK"]) if self.count > 1 else 0
         self.device = torch.device(device, local) if device == "cuda" else torch.device("cpu")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
