@@ -149,9 +149,9 @@ def test_relocates_a_saved_graphs_table(tmp_path: Path) -> None:
     file = tmp_path / one_embedding.OPTIONS_FILE
     kv_options = {"name": "jdrec", "kv_store": {"caches": [], "persistent_table": {"path": "/old", "physical_block_size": 4096}}}
     file.write_text(json.dumps({"embedding": [{"snapshot": "2024-01-01", "kv_options": kv_options}]}))
-    one_embedding.relocate(file, Path("/root/demo/persistent"))
+    one_embedding.relocate(file, Path("/models/persistent/0-1"))
     changed = json.loads(file.read_text())["embedding"][0]
-    assert changed["kv_options"]["kv_store"]["persistent_table"] == {"path": "/root/demo/persistent", "physical_block_size": 4096}
+    assert changed["kv_options"]["kv_store"]["persistent_table"] == {"path": "/models/persistent/0-1", "physical_block_size": 4096}
     assert changed["snapshot"] == "2024-01-01"
 
 
