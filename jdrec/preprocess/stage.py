@@ -6,7 +6,6 @@ Memory: 15 bytes a row (split, label, time; 30 while a split by time sorts), the
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign
 from jdrec.preprocess.statistics import Finding
 from jdrec.preprocess.writer import SampleWriter
 from jdrec.progress import Progress, Task
+from jdrec.system import cores
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -99,9 +99,8 @@ class _Job:
         """
         feature_set, config, plan, file, labels = self.feature_set, self.config, self.plan, self.file, self.labels
         sample = _choose_sample(rows, self.seed)
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         out.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(threads) as pool, self.progress.task(title, 2 * len(labels)) as task:
+        with ThreadPoolExecutor(cores()) as pool, self.progress.task(title, 2 * len(labels)) as task:
             fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
             encoder = fitter.finish()
             collector = Collector(encoder, plan, sum(split.rows for split in rows.splits))

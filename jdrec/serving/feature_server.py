@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdrec.errors import MissingExtra, OnlineError, ServingError
 from jdrec.online import open_session
 from jdrec.serving.server import listen, url_of
+from jdrec.system import sigterm_as_interrupt
 
 if TYPE_CHECKING:
     import uvicorn
@@ -43,7 +40,7 @@ def serve(config: Config, run: Path, feature_set: FeatureSet, progress: Progress
     except ServingError as error:
         hint = "Stop what uses the port, or choose another: online.server.port=0 picks a free one."
         raise OnlineError(error.message, where="online.server.port", hint=hint) from None
-    with listener, _sigterm_as_interrupt():
+    with listener, sigterm_as_interrupt():
         tables = open_tables(feature_set, Path(config.dataset.root), config.dataset.timezone) if _needs_tables(config) else None
         session = open_session(config, feature_set, tables, progress)
         gc.collect()
@@ -92,16 +89,3 @@ def _announcement(url: str, feature_set: FeatureSet, name: str) -> str:
             "Ctrl-C stops it.",
         ]
     )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the process as Ctrl-C does, through every `finally`; only the main thread can arrange that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import shlex
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from jdrec.serving.server import listen, server_of, url_of
 from jdrec.serving.service import Service
 from jdrec.serving.supervisor import Supervisor
 from jdrec.serving.triton import TritonServer
+from jdrec.system import sigterm_as_interrupt
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,7 +53,7 @@ def serve(config: Config, run: Path, feature_set: FeatureSet) -> None:
         ServingError: Triton or the service can't start; the message says why and what to do.
     """
     try:
-        with _sigterm_as_interrupt(), _started(config, run, feature_set) as started:
+        with sigterm_as_interrupt(), _started(config, run, feature_set) as started:
             started.server.config.load()
             announce = _announcement(config, run, started)
             started.app.when_open = lambda: print(announce(), flush=True)
@@ -70,7 +70,7 @@ def demo(config: Config, run: Path, feature_set: FeatureSet) -> str:
     """
     triton = msgspec.structs.replace(config.serving.triton, http_port=0)
     config = msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, port=0, triton=triton))
-    with _sigterm_as_interrupt(), _started(config, run, feature_set) as started:
+    with sigterm_as_interrupt(), _started(config, run, feature_set) as started:
         thread = threading.Thread(target=started.run, daemon=True)
         thread.start()
         try:
@@ -186,16 +186,3 @@ def _announcement(config: Config, run: Path, started: Started) -> Callable[[], s
         )
 
     return text
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the process as Ctrl-C does, through every `finally`; only the main thread can arrange that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from jdrec.system import cores
 from jdrec.training.metrics import Scored
 
 _MOST_ROWS = 100_000_000  # drawn in all: a split of millions, whose intervals are narrow, has fewer resamples
@@ -31,7 +31,7 @@ def intervals(scored: Scored, resamples: int, confidence: float = 0.95, seed: in
         drawn = np.random.default_rng((seed, k)).integers(0, rows, rows)
         return scored.metrics(np.bincount(drawn, minlength=rows))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         draws = list(pool.map(one, range(resamples)))
     tail = 50 * (1 - confidence)
     result = {}

@@ -7,7 +7,6 @@ row, which the model scales by the field's value. The values of a multi-valued f
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from jdrec.features.spec import NO_VALUE, Encoding
+from jdrec.system import cores
 
 _FEW = 4  # ids of a field; below this, NumPy's calls cost more than looking them up one by one
 _MIN_PARALLEL = 100_000  # ids; below this, threads cost more than they save
@@ -199,5 +199,5 @@ def _least_count(counts: np.ndarray, most: int) -> int:
 def _in_threads(function: Callable[[int], Any], items: Iterable[int], work: int) -> list[Any]:
     if work < _MIN_PARALLEL:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(function, items))
