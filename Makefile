@@ -9,7 +9,7 @@
 # make clean        removes results; .venv stays
 
 EXTRAS := oneflow,openmldb,serving,report,sweep,dev
-ALL_EXTRAS := spark,torch
+ALL_EXTRAS := spark,torch,mlflow,tensorboard,slurm,docs
 PYTHON := .venv/bin/python
 PIP := .venv/bin/pip --quiet --disable-pip-version-check
 # OneFlow's graph compiler crashed once after hundreds of other tests in the same process; it gets one of its own.

@@ -17,6 +17,7 @@ from jdrec.errors import ConfigError, StageError
 from jdrec.report import skipped
 from jdrec.stages import CACHED, Run, Stage, check, is_exported, render
 from jdrec.system import peak_memory
+from jdrec.tracking import trackers
 from jdrec.tracking.record import Record
 from jdrec.verbs import VERBS
 
@@ -51,6 +52,7 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
         show(plan(this, last))
         return None
     if last is not None and not config.run:  # an earlier run keeps its record
+        trackers.require(config.tracking)
         this.record = Record(folder, config, overrides or [])
     try:
         if last is not None:
@@ -61,9 +63,16 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         this.end("interrupted" if interrupted else "failed", None if interrupted else f"{type(error).__name__}: {error}")
+        _track(this)
         raise
     this.end("finished")
+    _track(this)
     return this.validation_auc() if last in ("evaluate", "export", "report") else None
+
+
+def _track(run: Run) -> None:
+    if run.record is not None:
+        trackers.publish(run.config.tracking, run.folder)
 
 
 def run_until(run: Run, last: str) -> None:

@@ -26,7 +26,7 @@ from jdrec.config.serving import (
     ServingConfig,
     TritonConfig,
 )
-from jdrec.config.tracking import CacheConfig, LeaderboardConfig
+from jdrec.config.tracking import CacheConfig, LeaderboardConfig, MlflowConfig, TensorboardConfig, TrackingConfig
 from jdrec.config.trainer import EarlyStopConfig, LearningRateDecayConfig, OneEmbeddingConfig, TrainerConfig
 from jdrec.config.verify import VerifyConfig
 from jdrec.config.whole import STAGES, Config, Task
@@ -60,6 +60,7 @@ __all__ = [
     "LabelConfig",
     "LeaderboardConfig",
     "LearningRateDecayConfig",
+    "MlflowConfig",
     "ModelConfig",
     "Names",
     "OneEmbeddingConfig",
@@ -77,6 +78,8 @@ __all__ = [
     "SplitConfig",
     "TableConfig",
     "Task",
+    "TensorboardConfig",
+    "TrackingConfig",
     "TrainerConfig",
     "TritonConfig",
     "TtlConfig",

@@ -40,3 +40,31 @@ class LeaderboardConfig(Section, frozen=True, kw_only=True):
     )
     csv: Annotated[str | None, Meta(description="Write the table to this CSV file, too.")] = None
     limit: Annotated[int, Meta(ge=1, description="Most runs printed.")] = 50
+
+
+class MlflowConfig(Section, frozen=True, kw_only=True):
+    """Needs the extra mlflow."""
+
+    enabled: Annotated[bool, Meta(description="Log every run that records itself to MLflow, when it ends.")] = False
+    uri: Annotated[
+        str,
+        Meta(description="Tracking store: a local database by default, or http://HOST:PORT of a server. No other address is asked."),
+    ] = "sqlite:///outputs/mlflow.db"
+    experiment: Annotated[str | None, Meta(description="MLflow's experiment; by default the name in +experiment=NAME.")] = None
+    artifacts: Annotated[
+        Names, Meta(description="Files and folders of the run folder that are kept with the run, where they are there.")
+    ] = field(default_factory=lambda: ["run.json", "metrics.json", "importance.json", "report.html", "sql", "samples/data_info.json"])
+
+
+class TensorboardConfig(Section, frozen=True, kw_only=True):
+    """Needs the extra tensorboard."""
+
+    enabled: Annotated[bool, Meta(description="Write TensorBoard's event files when a run ends.")] = False
+    dir: Annotated[str | None, Meta(description="Their folder; tensorboard/ in the run folder by default.")] = None
+
+
+class TrackingConfig(Section, frozen=True, kw_only=True):
+    """Trackers by their own libraries, beside run.json, task=runs and the pages."""
+
+    mlflow: MlflowConfig = field(default_factory=MlflowConfig)
+    tensorboard: TensorboardConfig = TensorboardConfig()

@@ -19,7 +19,7 @@ from jdrec.config.preprocess import PreprocessConfig
 from jdrec.config.report import ImportanceConfig, ReportConfig
 from jdrec.config.score import ScoreConfig
 from jdrec.config.serving import ServingConfig
-from jdrec.config.tracking import CacheConfig, LeaderboardConfig
+from jdrec.config.tracking import CacheConfig, LeaderboardConfig, TrackingConfig
 from jdrec.config.trainer import TrainerConfig
 from jdrec.config.verify import VerifyConfig
 
@@ -84,4 +84,5 @@ class Config(Section, frozen=True, kw_only=True):
     importance: ImportanceConfig = ImportanceConfig()
     cache: CacheConfig = CacheConfig()
     leaderboard: LeaderboardConfig = LeaderboardConfig()
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     init: InitConfig = InitConfig()
