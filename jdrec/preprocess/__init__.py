@@ -3,7 +3,8 @@
 features.parquet ─▶ plan (columns, encodings) ─▶ splits (which row goes where) ─▶ fit ─▶ encoder ─▶ writer, info
 
 One concept a file: values (declared types), canonical, tutorial (with csv_text and pandas_types), bucket, standard (ways to encode),
-xxh64 (with kernels), encoder, plan, splits, fit, collect, statistics, info, writer, stage. The encoding is specified in docs/encoding.md.
+xxh64 (with kernels), coded (ids a distinct value), encoder, plan, splits, fit,
+collect, statistics (with id_table), info, writer, overlap (reading and writing beside the work), stage. The encoding is specified in docs/encoding.md.
 """
 
 from jdrec.preprocess.encoder import Encoder

@@ -9,6 +9,7 @@ import numpy as np
 
 from jdrec.features.spec import Encoding, Feature
 from jdrec.preprocess.arrow import from_mask, null_mask, one_array
+from jdrec.preprocess.coded import Coded
 from jdrec.preprocess.encoder import Encoder
 from jdrec.preprocess.fit import EncoderFitter, known_doubles
 from jdrec.preprocess.info import FieldInfo
@@ -34,7 +35,7 @@ class Collector:
     def update(
         self,
         batch: pa.RecordBatch,
-        ids: list[np.ndarray],
+        columns: list[Coded],
         split: np.ndarray,
         chosen: np.ndarray,
         labels: np.ndarray,
@@ -42,22 +43,23 @@ class Collector:
     ) -> None:
         """Adds a batch; `chosen` marks the rows of the sample."""
         used = split < len(SPLITS)
-        all_used, any_chosen, mask = bool(used.all()), bool(chosen.any()), from_mask(chosen)
+        rows, any_chosen, mask = (None if used.all() else used), bool(chosen.any()), from_mask(chosen)
 
         def one(index: int) -> None:
-            field = self.encoder.fields[index]
-            array = one_array(batch.column(field.feature))
-            seen = ids[index]
+            field, column = self.encoder.fields[index], batch.column(self.encoder.fields[index].feature)
             if field.encoding is Encoding.NUMERIC:  # ids merge NULL and the mean, so count the numbers themselves
-                seen = known_doubles(array, field).view(np.int64)
-            self.distinct[index].update(seen if all_used else seen[used])
-            nulls = null_mask(array)
+                seen = known_doubles(one_array(column), field).view(np.int64)
+                seen = seen if rows is None else seen[rows]
+            else:
+                seen = columns[index].seen(rows)
+            self.distinct[index].update(seen)
+            nulls = null_mask(column)
             if nulls is not None:
                 for code, name in enumerate(SPLITS):
                     self.nulls[index][name] += int((nulls & (split == code)).sum())
             if any_chosen:
-                self.sample_ids[index].append(ids[index][chosen])
-                self.sample_values[index].append(array.filter(mask))
+                self.sample_ids[index].append(columns[index].some(chosen))
+                self.sample_values[index].append(one_array(column.filter(mask)))
 
         list(pool.map(one, range(len(self.encoder.fields))))
         self.sample_labels.append(labels[chosen])

@@ -22,6 +22,7 @@ from jdrec.features.types import SqlType
 from jdrec.preprocess.arrow import from_numbers, one_array
 from jdrec.preprocess.bucket import Bucket
 from jdrec.preprocess.canonical import Canonical, bucket_ids
+from jdrec.preprocess.coded import Coded, coded
 from jdrec.preprocess.listed import Listed
 from jdrec.preprocess.pandas_types import ColumnType, typed_text
 from jdrec.preprocess.standard import Standard
@@ -130,22 +131,22 @@ class Encoder:
             DataError: a column is missing or holds values that are not of its declared type.
         """
         result = np.empty((batch.num_rows, len(self.fields)), np.int64)
-        for index, ids in enumerate(self.columns(batch, pool)):
-            result[:, index] = ids
+        for index, column in enumerate(self.columns(batch, pool)):
+            result[:, index] = column.ids()
         return result
 
-    def columns(self, batch: pa.RecordBatch | pa.Table, pool: Executor | None = None) -> list[np.ndarray]:
-        """As `encode`, field by field: int64 [rows] each."""
+    def columns(self, batch: pa.RecordBatch | pa.Table, pool: Executor | None = None) -> list[Coded]:
+        """As `encode`, field by field. What a column's dictionary holds is encoded once a value, not once a row."""
         present = set(batch.schema.names)
         for field in self.fields:
             if field.feature not in present:
                 raise DataError(f"the column of feature {field.feature!r} is missing.")
 
-        def one(index: int) -> np.ndarray:
+        def one(index: int) -> Coded:
             column, codec = batch.column(self.fields[index].feature), self.codecs[index]
             if batch.num_rows <= _FEW:
-                return np.array([codec.value(value) for value in column.to_pylist()], np.int64)
-            return codec.column(one_array(column))
+                return Coded(np.array([codec.value(value) for value in column.to_pylist()], np.int64))
+            return coded(column, codec.column)
 
         indexes = range(len(self.fields))
         return list(pool.map(one, indexes)) if pool else [one(index) for index in indexes]
@@ -171,11 +172,11 @@ class Encoder:
         """int64 [rows, fields], C-contiguous: `encode_row` of each."""
         return np.array([self.encode_row(row) for row in rows], np.int64).reshape(len(rows), len(self.fields))
 
-    def sample_columns(self, ids: Iterable[np.ndarray]) -> list[pa.Array]:
-        """Columns of `columns()` as the samples files hold them: int64 ids, float32 numbers."""
+    def sample_columns(self, columns: Iterable[Coded]) -> list[pa.Array]:
+        """What `columns` gave, as the samples files hold it: int64 ids, float32 numbers."""
         return [
-            from_numbers(column.view(np.float64).astype(np.float32) if field.encoding is Encoding.NUMERIC else column)
-            for field, column in zip(self.fields, ids, strict=True)
+            from_numbers(column.ids().view(np.float64).astype(np.float32) if field.encoding is Encoding.NUMERIC else column.ids())
+            for field, column in zip(self.fields, columns, strict=True)
         ]
 
     def read_samples(self, samples: pa.RecordBatch | pa.Table) -> np.ndarray:

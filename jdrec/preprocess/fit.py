@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,16 +44,21 @@ class EncoderFitter:
         """The columns that it has to see."""
         return [field.name for field in self.plan.fields if field.name in self.moments or field.name in self.types]
 
-    def update(self, batch: pa.RecordBatch, train: np.ndarray, sample: np.ndarray) -> None:
+    def update(self, batch: pa.RecordBatch, train: np.ndarray, sample: np.ndarray, pool: Executor) -> None:
         """Looks at a batch; `train` and `sample` are bool [rows]."""
-        for field in self.plan.fields:
+        any_sample = bool(sample.any())
+
+        def one(field: Field) -> None:
+            column = one_array(batch.column(field.name))
             if field.name in self.types:
-                self.types[field.name].update(one_array(batch.column(field.name)))
+                self.types[field.name].update(column)
             if field.name in self.moments:
-                doubles = known_doubles(one_array(batch.column(field.name)), field)
+                doubles = known_doubles(column, field)
                 self.moments[field.name].update(doubles[train])
-                if sample.any():
+                if any_sample:
                     self.samples[field.name].append(doubles[sample])
+
+        list(pool.map(one, [field for field in self.plan.fields if field.name in self.moments or field.name in self.types]))
 
     def sample(self, name: str) -> np.ndarray:
         """float64: the sampled training values of a number, NaN where NULL."""

@@ -1,13 +1,14 @@
 """The stage from features.parquet to samples: decide on rows, fit the encoder, write the splits; rows stream through in batches.
 
 Memory: 15 bytes a row (split, label, time; 30 while a split by time sorts), the distinct ids of each field, a sample of at most `SAMPLE` training rows, and some batches.
+One batch is read and another one written while a third is encoded and counted.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from jdrec.preprocess.collect import Collector
 from jdrec.preprocess.fit import EncoderFitter
 from jdrec.preprocess.folds import fold_rows
 from jdrec.preprocess.info import PreprocessReport
+from jdrec.preprocess.overlap import Behind, ahead
 from jdrec.preprocess.plan import Plan, make_plan
 from jdrec.preprocess.splits import NO_TIME, TRAIN, Rows, assign
 from jdrec.preprocess.statistics import Finding
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SAMPLE = 100_000  # training rows that quantiles, frequent values and warnings look at
-BATCH = 1 << 17
+BATCH = 1 << 16
+_REFERENCE = (
+    4  # bytes a value up to which a column of texts is mostly references to a dictionary; a text alone has its length, 4 bytes, too
+)
 FOLDS = "folds"  # folder of the samples folders of preprocess.folds, named 1, 2, ...
 
 
@@ -101,14 +106,14 @@ class _Job:
         sample = _choose_sample(rows, self.seed)
         out.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(cores()) as pool, self.progress.task(title, 2 * len(labels)) as task:
-            fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task)
+            fitter = _fit(EncoderFitter(plan, config, feature_set.timezone), file, rows, sample, task, pool)
             encoder = fitter.finish()
             collector = Collector(encoder, plan, sum(split.rows for split in rows.splits))
-            with SampleWriter(out, encoder, plan, file.schema_arrow) as writer:
-                for batch, split, chosen, label in _batches(file, plan.inputs, rows.split, sample, labels):
-                    ids = encoder.columns(batch, pool)
-                    collector.update(batch, ids, split, chosen, label, pool)
-                    writer.write(batch, ids, split, label)
+            with SampleWriter(out, encoder, plan, file.schema_arrow) as writer, Behind() as behind:
+                for batch, split, chosen, label in ahead(_batches(file, plan.inputs, rows.split, sample, labels)):
+                    columns = encoder.columns(batch, pool)
+                    behind.run(writer.write, batch, columns, split, label)
+                    collector.update(batch, columns, split, chosen, label, pool)
                     task.advance(batch.num_rows)
             fields, warnings = collector.finish(fitter, pool)
         if open_horizon and feature_set.label is not None and feature_set.label.horizon_ms is not None:
@@ -149,14 +154,30 @@ def _open(features: Path, plan: Plan) -> pq.ParquetFile:
     if not features.is_file():
         raise StageError(f"{features} is missing.", hint="Run task=extract first.")
     try:
-        file = pq.ParquetFile(features, memory_map=True)
+        file = pq.ParquetFile(features, memory_map=True, pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise DataError(f"{features} cannot be read: {error}", hint="Run task=extract again.") from None
     needed = [*plan.inputs, plan.label.name, *([plan.time.name] if plan.time else [])]
     missing = [name for name in needed if name not in file.schema_arrow.names]
     if missing:
         raise StageError(f"{features} has no column {', '.join(missing)}.", hint="Run task=extract again.")
-    return file
+    repeated = [name for name in _repeated_texts(file, plan) if name not in plan.keep]
+    return pq.ParquetFile(features, metadata=file.metadata, memory_map=True, pre_buffer=False, read_dictionary=repeated)
+
+
+def _repeated_texts(file: pq.ParquetFile, plan: Plan) -> list[str]:
+    """The texts that lie in the file as a dictionary and short references to it: they are read, hashed and counted once a value."""
+    import pyarrow as pa
+
+    metadata = file.metadata
+    places = {metadata.row_group(0).column(i).path_in_schema: i for i in range(metadata.num_columns)} if metadata.num_row_groups else {}
+    result = []
+    for name in dict.fromkeys(field.feature for field in plan.fields):
+        if name in places and pa.types.is_string(file.schema_arrow.field(name).type):
+            chunks = [metadata.row_group(group).column(places[name]) for group in range(metadata.num_row_groups)]
+            if sum(chunk.total_uncompressed_size for chunk in chunks) < _REFERENCE * metadata.num_rows:
+                result.append(name)
+    return result
 
 
 def _read_rows(file: pq.ParquetFile, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -203,10 +224,10 @@ def _batches(file: pq.ParquetFile, columns: list[str], *arrays: np.ndarray) -> I
         start = end
 
 
-def _fit(fitter: EncoderFitter, file: pq.ParquetFile, rows: Rows, sample: np.ndarray, task: Task) -> EncoderFitter:
+def _fit(fitter: EncoderFitter, file: pq.ParquetFile, rows: Rows, sample: np.ndarray, task: Task, pool: Executor) -> EncoderFitter:
     if fitter.columns:
-        for batch, split, chosen in _batches(file, fitter.columns, rows.split, sample):
-            fitter.update(batch, split == TRAIN, chosen)
+        for batch, split, chosen in ahead(_batches(file, fitter.columns, rows.split, sample)):
+            fitter.update(batch, split == TRAIN, chosen, pool)
             task.advance(batch.num_rows)
     else:
         task.advance(len(rows.split))

@@ -12,9 +12,12 @@ from jdrec.preprocess.arrow import from_numbers, numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jdrec.preprocess.id_table import IdTable
+
 UNIQUE_SHARE = 0.95  # more distinct values a row than this: an id of the row
 LABEL_LIKE_AUC = 0.99
 _LEAST_OF_EACH_CLASS = 10  # fewer positives or negatives say nothing
+_MANY = 1 << 16  # distinct ids from which a compiled hash table counts them
 _TOP = 20
 _TEXT = 100  # characters of a frequent value that are kept
 
@@ -26,21 +29,36 @@ class DistinctCount:
         self._known = np.empty(0, np.int64)
         self._fresh: list[np.ndarray] = []
         self._pending = 0
+        self._table: IdTable | None = None  # once there are many
 
     def update(self, ids: np.ndarray) -> None:
         """Adds int64 [n]."""
+        if self._table is not None:
+            self._table.update(ids)
+            return
         fresh = _unique(ids)
         self._fresh.append(fresh)
         self._pending += len(fresh)
-        if self._pending > max(len(self._known), 1 << 16):  # merging at doublings keeps the whole work linear
+        if self._pending > max(len(self._known), _MANY):  # merging at doublings keeps the whole work linear
             self._merge()
+            if len(self._known) > _MANY:
+                self._to_table()
 
     def _merge(self) -> None:
         self._known = _unique(np.concatenate([self._known, *self._fresh]))
         self._fresh, self._pending = [], 0
 
+    def _to_table(self) -> None:
+        from jdrec.preprocess.id_table import IdTable
+
+        self._table = IdTable()
+        self._table.update(self._known)
+        self._known = np.empty(0, np.int64)
+
     @property
     def count(self) -> int:
+        if self._table is not None:
+            return len(self._table)
         if self._fresh:
             self._merge()
         return len(self._known)

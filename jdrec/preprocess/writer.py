@@ -12,6 +12,7 @@ import numpy as np
 from jdrec.features.spec import Encoding
 from jdrec.files import staging
 from jdrec.preprocess.arrow import from_mask, from_numbers
+from jdrec.preprocess.coded import Coded
 from jdrec.preprocess.encoder import Encoder
 from jdrec.preprocess.plan import Plan
 from jdrec.preprocess.splits import SPLITS
@@ -31,19 +32,20 @@ class SampleWriter:
         import pyarrow.parquet as pq
 
         self._staged = {name: staging(self.out / f"{name}.parquet") for name in SPLITS}
-        self._writers = [pq.ParquetWriter(self._staged[name], self.schema, compression="lz4") for name in SPLITS]
+        options = {"compression": "lz4", "write_statistics": False}  # of random ids, statistics help nobody
+        self._writers = [pq.ParquetWriter(self._staged[name], self.schema, **options) for name in SPLITS]
         return self
 
-    def write(self, batch: pa.RecordBatch, ids: list[np.ndarray], split: np.ndarray, labels: np.ndarray) -> None:
+    def write(self, batch: pa.RecordBatch, columns: list[Coded], split: np.ndarray, labels: np.ndarray) -> None:
         """Appends each row to its split's file, if it has one.
 
         Args:
-            batch: features, for the kept columns. ids: `Encoder.columns` of it. split: uint8 [rows]. labels: float32 [rows].
+            batch: features, for the kept columns. columns: `Encoder.columns` of it. split: uint8 [rows]. labels: float32 [rows].
         """
         import pyarrow as pa
 
         kept = [batch.column(name) for name in self.encoder.keep]
-        rows = pa.RecordBatch.from_arrays([from_numbers(labels), *self.encoder.sample_columns(ids), *kept], schema=self.schema)
+        rows = pa.RecordBatch.from_arrays([from_numbers(labels), *self.encoder.sample_columns(columns), *kept], schema=self.schema)
         for code, writer in enumerate(self._writers):
             inside = split == code
             if inside.all():

@@ -27,12 +27,16 @@ class _Work:
 
     def __init__(self) -> None:
         self.done = 0
+        self.compiled = False
         self.lock = threading.Lock()
 
     def pays_to_compile(self, values: int) -> bool:
+        if self.compiled:
+            return True
         if values < _SMALL:
             return False
         if self.done + values >= _LOADING_COSTS:
+            self.compiled = True
             return True
         with self.lock:
             self.done += values
