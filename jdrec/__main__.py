@@ -13,6 +13,15 @@ def main() -> None:
 
         print(text(sys.argv[1:]), end="")
         return
+    if sys.argv[-2:-1] in (["--shell-completion"], ["-sc"]):
+        from jdrec import completion
+        from jdrec.errors import JdrecError
+
+        try:
+            print(completion.run(sys.argv[-1]), end="")
+        except JdrecError as error:
+            raise SystemExit(f"error: {error}") from None
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us raw instead of being printed by Hydra
     from jdrec.composition import explain, run_with_hydra
 

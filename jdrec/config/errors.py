@@ -160,3 +160,17 @@ def _fields(kind: Any) -> dict[str, Any]:
     structs = _structs(kind)
     tag = {structs[0].__struct_config__.tag_field: str} if len(structs) > 1 else {}  # type: ignore[attr-defined]
     return {**tag, **{field.encode_name: field.type for struct in structs for field in msgspec.structs.fields(struct)}}
+
+
+def choices_at(schema: type, path: list[str]) -> list[str]:
+    """The values that a key takes where the schema lists them; empty where they are free."""
+    kind: Any = schema
+    for part in path:
+        fields = _fields(kind)
+        entry = _mapping_entry(kind)
+        if not fields and entry is None:
+            return []
+        kind = fields.get(part) if fields else entry
+    members = _members(kind)
+    found = [*_choices(kind), *(["false", "true"] if bool in members else [])]
+    return [*found, "null"] if found and type(None) in members else found
