@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from jdrec.errors import ConfigError, nearest
@@ -47,7 +48,7 @@ def suggestions(words: Sequence[str], current: str) -> list[str]:
         return [flag for flag in FLAGS if flag.startswith(current)]
     bare = current.lstrip("+~")
     sign = current[: len(current) - len(bare)]
-    folders = [CONF, *(Path(folder) for flag, folder in zip(words, words[1:], strict=False) if flag in _OWN_DIR)]
+    folders = [CONF, *(Path(folder) for flag, folder in pairwise(words) if flag in _OWN_DIR)]
     key, equals, value = bare.partition("=")
     if equals:
         *before, last = value.split(",")  # of a sweep
