@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NULL = "null"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _EPOCH_DAY = dt.date(1970, 1, 1)
-_SPACE = "".join(map(chr, range(33)))
+SPACE = "".join(map(chr, range(33)))
 
 
 def csv_text(value: int | float | str | None, sql_type: SqlType, zone: ZoneInfo) -> str:
@@ -35,7 +35,7 @@ def csv_text(value: int | float | str | None, sql_type: SqlType, zone: ZoneInfo)
     if value is None:
         return NULL
     if isinstance(value, str):
-        return value.strip(_SPACE)
+        return value.strip(SPACE)
     if sql_type.is_float:
         return java_number(float(value), single=sql_type is SqlType.FLOAT)
     if sql_type is SqlType.BOOL:

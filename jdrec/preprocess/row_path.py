@@ -21,6 +21,8 @@ from jdrec.errors import DataError
 from jdrec.features.types import SqlType
 from jdrec.preprocess.bucket import Bucket
 from jdrec.preprocess.canonical import Canonical
+from jdrec.preprocess.csv_text import NULL, SPACE
+from jdrec.preprocess.pandas_types import MISSING
 from jdrec.preprocess.standard import Standard
 from jdrec.preprocess.tutorial import Tutorial
 
@@ -95,6 +97,8 @@ def _value(codec: Codec) -> Value:
         value = _standard(codec)
     elif isinstance(codec, Bucket):
         value = _bucket(codec)
+    elif isinstance(codec, Tutorial) and codec.type is SqlType.STRING and codec.column_type == "object":
+        value = _tutorial_text(codec)
     else:
         value = lambda value: codec.value(value) & _MASK  # noqa: E731
     if isinstance(codec, Canonical | Standard | Bucket | Tutorial) and codec.type.is_float:
@@ -130,6 +134,17 @@ def _canonical(codec: Canonical) -> Value:
     if codec.type is SqlType.DATE:
         return lambda value: null if value is None else _hash(pack(value.toordinal() - _EPOCH_DAY), seed)
     return lambda value: null if value is None else _hash(pack(value), seed)
+
+
+def _tutorial_text(codec: Tutorial) -> Value:
+    """A text that pandas leaves as it is."""
+    seed, null = codec.hash_seed, codec.null_id & _MASK
+
+    def text(value: str | None) -> int:
+        stripped = value.strip(SPACE) if value is not None else NULL
+        return null if stripped in MISSING else _hash(stripped.encode(), seed)
+
+    return text
 
 
 def _standard(codec: Standard) -> Value:

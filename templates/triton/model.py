@@ -50,8 +50,9 @@ class TritonPythonModel:
         """Scores all requests that Triton has batched in one go; an error is the requests', and the model stays loaded."""
         try:
             parts = [triton.get_input_tensor_by_name(request, "INPUT_0").as_numpy() for request in requests]
-            ids = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            scores = np.asarray(self.scores(ids), np.float32).reshape(-1, 1)
+            if len(parts) == 1:
+                return [triton.InferenceResponse([triton.Tensor("OUTPUT_0", self.scores(parts[0]))])]
+            scores = self.scores(np.concatenate(parts))
             ends = np.cumsum([len(part) for part in parts])[:-1]
             return [triton.InferenceResponse([triton.Tensor("OUTPUT_0", part)]) for part in np.split(scores, ends)]
         except Exception as error:

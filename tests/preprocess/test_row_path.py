@@ -78,3 +78,12 @@ def test_a_missing_column_is_named():
     encoder = Encoder(FIELDS, "canonical", 10, "UTC", "label", "label", {})
     with pytest.raises(DataError, match="'hash_bool' is missing"):
         RowEncoder(encoder, ["x"])
+
+
+def test_texts_that_pandas_reads_as_missing_have_the_tutorials_id_of_null():
+    field = Field("x", "x", SqlType.STRING, Encoding.HASH, column_type="object")
+    encoder = Encoder((field,), "tutorial", 10, "Asia/Shanghai", "label", "label", {})
+    texts = [None, "", " ", "null", "NULL", "NaN", "\tnan ", "a", " a\n", "ä", "nulls"]
+    ids = RowEncoder(encoder, ["x"]).encode([(text,) for text in texts])[:, 0].tolist()
+    assert ids == encoder.encode(pa.table({"x": pa.array(texts)})).ravel().tolist()
+    assert len(set(ids[:7])) == 1 and ids[7] == ids[8] and len(set(ids)) == 4
