@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jdrec.config import Config, defaults, load
-from jdrec.errors import ConfigError, JdrecError, StageError, nearest
+from jdrec.errors import ConfigError, JdrecError, MissingExtra, StageError, nearest
 from jdrec.paths import CONF
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def run_with_hydra() -> None:
     from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
 
+    from jdrec import sweep
     from jdrec.sweep import features, plugins
 
     # Two shortcuts, half of the time that composing takes: -m alone decides on a multirun, where Hydra would compose everything once before
@@ -44,6 +45,8 @@ def run_with_hydra() -> None:
     plugins.register()
     job = partial(_job, failures=failures)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+    if not failures and sweep.failed:  # of a launcher whose jobs run elsewhere
+        failures.append(JdrecError(f"{len(sweep.failed)} jobs of the sweep failed; see {sweep.failed[0]}."))
     if failures:
         raise failures[0]
 
@@ -271,8 +274,10 @@ def _composed_without(key: str) -> Any:
         return None
 
 
-def _unknown_option(choice: str, text: str) -> ConfigError:
+def _unknown_option(choice: str, text: str) -> JdrecError:
     group, _, name = choice.rpartition("/")
+    if name.startswith("submitit_"):
+        return MissingExtra("hydra-submitit-launcher", "slurm", where=group)
     available = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
     return ConfigError(f"there is no {name!r} in the group {group!r}.", hint=nearest(name, available or _groups()))
 

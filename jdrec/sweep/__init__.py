@@ -7,6 +7,8 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
+failed: list[Path] = []  # jobs of the sweep that has ended, wherever they ran
+
 
 class Leaderboard(Callback):
     """Hydra callback: the results of all jobs on the terminal, in leaderboard.csv and runs.csv, and as a page."""
@@ -14,4 +16,4 @@ class Leaderboard(Callback):
     def on_multirun_end(self, config: Any, **kwargs: Any) -> None:
         from jdrec.sweep.end import show
 
-        show(Path(config.hydra.sweep.dir))
+        failed[:] = show(Path(config.hydra.sweep.dir))

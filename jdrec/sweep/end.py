@@ -18,16 +18,18 @@ log = logging.getLogger(__name__)
 _SHOWN = (METRIC, "valid.logloss", "test.auc")
 
 
-def show(folder: Path) -> None:
-    """Reads the jobs and writes all of it; a sweep none of whose jobs evaluated leaves nothing."""
+def show(folder: Path) -> list[Path]:
+    """Reads the jobs and writes all of it; a sweep none of whose jobs evaluated leaves nothing. Returns the folders of those that failed."""
     jobs = read_jobs(folder)
     found = configurations(jobs)
+    failed = [job.folder for job in jobs if job.status != "finished"]
     if not any(job.value is not None for job in jobs):
-        return
+        return failed
     _write_configurations(found, folder / "leaderboard.csv")
     _write_jobs(jobs, folder / "runs.csv")
     _print(found, jobs, folder)
     _write_page(folder, jobs, found)
+    return failed
 
 
 def _write_page(folder: Path, jobs: Sequence[Job], found: Sequence[Configuration]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,9 @@ class Job:
         """Why it did not finish, in a line."""
         if self.run is not None:
             return self.run.record.get("error")
-        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.is_file() else []
-        return lines[-1].removeprefix("error: ") if lines else None
+        text = self.log.read_text(errors="replace").strip() if self.log.is_file() else ""
+        told = re.findall(r"^error: (.*)$|^.* ERROR [\w.]+: (?:job \d+ failed: )?(.*)$", text, re.MULTILINE)
+        return next(filter(None, told[-1])) if told else text.rpartition("\n")[2] or None
 
     @property
     def log(self) -> Path:
