@@ -208,7 +208,9 @@ class _BlockView:
         if self.kind == "union":
             table, made_columns = self._set.tables[self._block.union[0]], self._block.derived
             return (
-                f"({self._made(table, column.name)})" if self._is_inlined(table, column.name, made_columns) else quoting.quoted(column.name)
+                f"({self._made(table, column.name, columns=made_columns)})"
+                if self._is_inlined(table, column.name, made_columns)
+                else quoting.quoted(column.name)
             )
         qualifier = f"{quoting.quoted(column.table or self._set.request_table)}." if self.kind == "join" else ""
         if column.table is None:
@@ -217,22 +219,26 @@ class _BlockView:
             join = self._set.joins[column.table]
             table, made_columns = self._set.tables[join.table], self._derived_of(join)
         if self._is_inlined(table, column.name, made_columns):
-            return f"({self._made(table, column.name, qualifier)})"
+            return f"({self._made(table, column.name, qualifier, made_columns)})"
         return f"{qualifier}{quoting.quoted(column.name)}"
 
     @staticmethod
     def _is_inlined(table: Table, name: str, made_columns: tuple[str, ...]) -> bool:
         return name in table.derived and name not in made_columns
 
-    def _made(self, table: Table, name: str, qualifier: str = "") -> str:
-        """A column of a table's rows, or the expression of a derived one."""
+    def _made(self, table: Table, name: str, qualifier: str = "", columns: tuple[str, ...] = ()) -> str:
+        """A column of a table's rows, or the expression of a derived one over stored columns and those of `columns`.
+
+        The row that stands for the request has such a column's value, but not what it was made of.
+        """
         if name not in table.derived:
             return f"{qualifier}{quoting.quoted(name)}"
         derived = table.derived[name]
 
         def column(node: ast.Column) -> str:
-            made = self._made(table, node.name, qualifier)
-            return f"({made})" if node.name in table.derived else made
+            if not self._is_inlined(table, node.name, columns):
+                return f"{qualifier}{quoting.quoted(node.name)}"
+            return f"({self._made(table, node.name, qualifier, columns)})"
 
         return rewrite(derived.text, derived.node, version=self._version, column=column)
 

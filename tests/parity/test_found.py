@@ -31,6 +31,7 @@ class Found:
         rows: of the request table req (rid, k1 string, v int, l bigint, d double, b bool); ts is a second later in each.
         union: rows of table u1 with the same columns and times, its time called `at_ms` if a bigint is wanted.
         joined: rows (k1, x) of table j1.
+        derived: columns of both req and u1.
         judged: whether OpenMLDB gives the same; not where its result is not defined, see docs/parity.md.
     """
 
@@ -43,6 +44,7 @@ class Found:
     joined: list[tuple[Any, int]] = field(default_factory=list)
     windows: dict[str, Any] = field(default_factory=dict)
     joins: dict[str, Any] = field(default_factory=dict)
+    derived: dict[str, str] = field(default_factory=dict)
     judged: bool = True
 
     def case(self) -> Case:
@@ -61,6 +63,7 @@ class Found:
             "request": {"table": "req", "key": "rid", "time": "ts"},
             "joins": self.joins,
             "windows": self.windows,
+            "derived": dict.fromkeys(("req", "u1"), self.derived),
             "features": {name: {"kind": "drop", **feature} for name, feature in self.features.items()},
         }
         return Case(0, section, tables, {"req": "ts", "u1": "at_ms", "j1": ""})
@@ -208,6 +211,44 @@ CASES = [
         rows=[("a", -1, 0, 0.0, True), ("a", -2, 0, 0.0, True), ("a", 2, 1, 0.0, True)],
         times=[0, 1000, 2000],
         windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
+        "NaN has a sign, and logarithms of negative numbers have none",
+        {
+            "ln": {"expr": "string(ln(d))"},
+            "log2": {"expr": "string(log2(d))"},
+            "log10": {"expr": "string(log10(d))"},
+            "root": {"expr": "string(sqrt(d))"},
+            "mean": {**W, "expr": "avg_cate(ln(d), v)"},
+        },
+        {
+            "ln": ["-inf", "nan", "0"],
+            "log2": ["-inf", "nan", "0"],
+            "log10": ["-inf", "nan", "0"],
+            "root": ["0", "-nan", "1"],
+            "mean": ["0:-inf", "0:-inf,1:nan", "0:-inf,1:nan,2:0.000000"],
+        },
+        rows=[("a", 0, 0, 0.0, True), ("a", 1, 0, -2.0, True), ("a", 2, 0, 1.0, True)],
+        times=[0, 1000, 2000],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+    ),
+    Found(
+        "a derived column made of a derived key has, in the row for the request, the key's value",
+        {"share": {**W, "expr": "top1_ratio(e2)"}, "sum": {**W, "expr": "sum(e2)"}, "least": {**W, "expr": "min(e2)"}},
+        {"share": [1.0, 1.0, 1.0], "sum": [11, 33, 33], "least": [11, 11, 11]},
+        rows=[("a", 10, 0, 0.0, True), ("a", 10, 0, 0.0, True), ("a", N, 0, 0.0, True)],
+        times=[0, 3000, 4000],
+        union=[(1000, "a", 10), (2000, "b", N)],
+        windows={"w": {"partition_by": "e1", "union": "u1", "range": "5s", "exclude": "instances"}},
+        derived={"e1": "if_null(v, 10)", "e2": "e1 + 1"},
+    ),
+    Found(
+        "hash64 of a comparison that is negated twice",
+        {"hash": {"expr": "hash64(not ((k1 rlike '[0-9]{2}') >= (v < l)))"}},
+        {"hash": [-4728684028706075820, 5161771770385946686]},
+        rows=[("a1", 1, 0, 0.0, True), ("a1", 0, 1, 0.0, True)],
+        times=[0, 1000],
+        judged=False,
     ),
     Found(
         "bytes that are no text",

@@ -39,6 +39,18 @@ def _real(name: str) -> Callable[..., Vector]:
     return apply
 
 
+def _logarithm(name: str) -> Callable[..., Vector]:
+    """Of a negative number it is NaN without a sign, which C leaves open and OpenMLDB writes into text."""
+    logarithm = _real(name)
+
+    def apply(x: Vector) -> Vector:
+        result = logarithm(x)
+        result.data[x.data < 0] = np.nan
+        return result
+
+    return apply
+
+
 def _cot(x: Vector) -> Vector:
     (data,) = _doubles(x)
     with np.errstate(all="ignore"):
@@ -93,9 +105,11 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "floor": _whole(np.floor),
     "round": _round,
     "truncate": _truncate,
-    "ln": _real("log"),
+    "ln": _logarithm("log"),
+    "log2": _logarithm("log2"),
+    "log10": _logarithm("log10"),
     "cot": _cot,
     "degrees": lambda x: _with(T.DOUBLE, x.data.astype(np.float64) * (180 / math.pi), x),
     "radians": lambda x: _with(T.DOUBLE, math.pi * (x.data.astype(np.float64) / 180), x),
-    **{name: _real(name) for name in ("sqrt", "exp", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "pow")},
+    **{name: _real(name) for name in ("sqrt", "exp", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "pow")},
 }
