@@ -1,6 +1,7 @@
 """Training speed on CUDA GPUs, and that bf16 learns as well as fp32.
 
     python bench/gpu_training.py step             # the step, fed from host memory: samples/s at batches of 1000, 8192 and 65536
+    python bench/gpu_training.py step --table-gpu-mb 600    # a tenth of the table on the GPU, the rest in host memory
     python bench/gpu_training.py step --profile   # and where its time goes
     torchrun --standalone --nproc_per_node 2 bench/gpu_training.py step    # on two GPUs, --batches on each of them
     python bench/gpu_training.py auc              # test AUC in fp32 and bf16, on samples with a signal
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import shutil
@@ -32,14 +34,12 @@ from jdrec.training.metrics import all_metrics
 from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.feed import Feed, gather_rows, gather_values
 from jdrec.training.torch_cuda.graph import DeviceQueue
+from jdrec.training.torch_cuda.hot_rows import make_table
 from jdrec.training.torch_cuda.inputs import Inputs, Shape
-from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_cuda.sharded import ShardedRows
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
-from jdrec.training.torch_cuda.storage import local_rows
-from jdrec.training.torch_cuda.table import Table
 
 DIM, HIDDEN, DROPOUT = 16, (1000,) * 5, 0.2
 SMALL = tuple(int(size) for size in np.linspace(2, 100, 20))
@@ -54,6 +54,7 @@ def main() -> None:
     options.add_argument("--samples", type=int, default=2_000_000, help="distinct samples in host memory, or in the train split")
     options.add_argument("--seconds", type=float, default=3.0, help="of step: how long each batch size is measured, three times")
     options.add_argument("--dtype", choices=["bf16", "fp32"], default="bf16")
+    options.add_argument("--table-gpu-mb", type=int, help="of step: MiB of the GPU for the table; other rows are in host memory")
     options.add_argument("--seeds", type=int, default=3, help="of auc")
     options.add_argument("--epochs", type=int, default=5, help="of trainer")
     options.add_argument("--folder", type=Path, default=Path("/tmp/jdrec-bench"), help="of trainer: where samples and checkpoints go")
@@ -62,12 +63,14 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("needs a CUDA GPU; nothing measured")
         return
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("jdrec.training.torch_cuda").setLevel(logging.INFO)
     group, spec = Processes("cuda"), model()
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "gpus": group.count, "rows": spec.rows}
     if given.what == "step":
         rows, labels = samples(spec, given.samples, seed=group.rank)
         for batch in given.batches:
-            figures |= step_speed(group, spec, rows, labels, batch, given.seconds, given.dtype, given.profile)
+            figures |= step_speed(group, spec, rows, labels, batch, given)
             torch.cuda.empty_cache()
     elif given.what == "auc":
         figures |= auc(group, spec, given.samples, given.seeds)
@@ -102,13 +105,14 @@ def samples(spec: ModelSpec, count: int, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 def step_speed(
-    group: Processes, spec: ModelSpec, rows: np.ndarray, labels: np.ndarray, batch: int, seconds: float, dtype: str, profile: bool
+    group: Processes, spec: ModelSpec, rows: np.ndarray, labels: np.ndarray, batch: int, given: argparse.Namespace
 ) -> dict[str, Any]:
     """Million samples a second, all GPUs together: the median and the best of three rounds."""
     device, fields = group.device, len(spec.fields)
-    table = Table(local_rows(spec.rows, group), RowLayout(DIM), device)
-    table.part("weight")[0].normal_(0, 1e-4)
-    kind = {"bf16": torch.bfloat16, "fp32": torch.float32}[dtype]
+    config = msgspec.convert({"framework": "torch", "table_gpu_mb": given.table_gpu_mb}, TrainerConfig)
+    table = make_table(spec, config, group, np.bincount(rows.reshape(-1), minlength=spec.rows))
+    table.state[:, :DIM].normal_(0, 1e-4)
+    kind = {"bf16": torch.bfloat16, "fp32": torch.float32}[given.dtype]
     holder: Any = SingleRows(table, batch, fields) if group.count == 1 else ShardedRows(table, spec, batch, kind, group)
     step = DeepFMStep(spec, holder, batch, kind, device, seed=group.rank)
     torch.manual_seed(0)
@@ -147,7 +151,7 @@ def step_speed(
         return -float(slowest) / count / shape.pack
 
     run(10)
-    count = max(10, int(seconds / run(10) / shape.pack))
+    count = max(10, int(given.seconds / run(10) / shape.pack))
     count = int(group.broadcast(torch.tensor([count], device=device), 0))
     times = [run(count) for _ in range(3)]
     # The same batch again and again, without feeding.
@@ -157,7 +161,7 @@ def step_speed(
             queue._graphs[0][0].replay()
     torch.cuda.synchronize()
     alone = (time.perf_counter() - begin) / count
-    if profile:
+    if given.profile:
         show_profile(lambda: run(3), group.is_main)
     feed.close()
     speeds = [group.count * batch / seconds / 1e6 for seconds in times]
@@ -170,6 +174,7 @@ def step_speed(
         f"{batch}: us/step": 1e6 * statistics.median(times),
         f"{batch}: seconds to compile": ready,
         f"{batch}: peak GiB": torch.cuda.max_memory_allocated() / 2**30,
+        f"{batch}: GiB of the table in host memory": 0.0 if table.rest is None else table.rest.nbytes / 2**30,
     }
 
 

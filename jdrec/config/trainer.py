@@ -66,6 +66,14 @@ class TrainerConfig(Section, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0)] | None, Meta(description="Largest norm of all gradients together; larger ones are scaled down.")
     ] = None
     batch_size: Annotated[int, Meta(ge=1, description="Rows a batch, training and evaluation.")] = 1000
+    memory_rows: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            description="Samples of a split that are held in memory, 4 bytes a column each. A larger split is held on disk beside the checkpoints "
+            "while training lasts, and half as many samples mix when it is shuffled.",
+        ),
+    ] = 20_000_000
     train_batches: Annotated[int, Meta(ge=1, description="Most training batches.")] = 75_000
     epochs: Annotated[PositiveInt | None, Meta(description="Most passes over the training split, in whole batches.")] = None
     learning_rate: Annotated[float, Meta(gt=0, description="The optimizer's learning rate.")] = 1e-3
@@ -101,6 +109,12 @@ class TrainerConfig(Section, frozen=True, kw_only=True):
         Meta(description="Automatic mixed precision. OneFlow has fp16 on a GPU; PyTorch has both, bf16 on the CPU too."),
     ] = "none"
     loss_scale: Annotated[Literal["static", "dynamic"], Meta(description="Loss scaling under fp16.")] = "static"
+    table_gpu_mb: Annotated[
+        PositiveInt | None,
+        Meta(
+            description="PyTorch on a GPU: MiB of it for the table. The rows that occur most lie there, the others in host memory; by default all lie on the GPU."
+        ),
+    ] = None
     fused_mlp: Annotated[bool, Meta(description="OneFlow's FusedMLP for the hidden layers, on a GPU.")] = False
     overfit_batch: Annotated[
         bool, Meta(description="Train on the first batch alone, over and over: a model whose loss does not vanish then has a mistake.")

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from jdrec.config import TrainerConfig
+from jdrec.errors import TrainingError
 from jdrec.models import ModelSpec
 from jdrec.training.adapter import Adapter
 
 log = logging.getLogger(__name__)
 
 
-def make_adapter(spec: ModelSpec, config: TrainerConfig, seed: int, device: str) -> Adapter:
+def make_adapter(spec: ModelSpec, config: TrainerConfig, seed: int, device: str, counts: np.ndarray | None = None) -> Adapter:
     """A model with its table and its optimizer, in as many processes as torchrun started.
 
     Args:
@@ -22,9 +25,10 @@ def make_adapter(spec: ModelSpec, config: TrainerConfig, seed: int, device: str)
         config: the trainer's configuration.
         seed: of initial weights and dropout.
         device: "cuda" or "cpu".
+        counts: int64 [rows], how often each row of the table occurs; for trainer.table_gpu_mb.
 
     Raises:
-        TrainingError: the batch cannot be shared equally, or the GPU's memory does not suffice.
+        TrainingError: the batch cannot be shared equally, memory does not suffice, or the table cannot be partly in host memory.
     """
     from jdrec.training.torch_cuda.processes import Processes
 
@@ -33,7 +37,9 @@ def make_adapter(spec: ModelSpec, config: TrainerConfig, seed: int, device: str)
     if reason is None:
         from jdrec.training.torch_cuda.fast import FastAdapter
 
-        return FastAdapter(spec, config, seed, processes)
+        return FastAdapter(spec, config, seed, processes, counts)
+    if config.table_gpu_mb is not None:
+        raise TrainingError(f"Only the faster step keeps rows in host memory, and it has no {reason}.", where="trainer.table_gpu_mb")
     from jdrec.training.torch_cuda.general import GeneralAdapter
 
     log.info("training by autograd: the faster step has no %s", reason)

@@ -16,8 +16,8 @@ from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.ahead import FetchedAhead, Upcoming
 from jdrec.training.torch_cuda.graph import DeviceQueue
+from jdrec.training.torch_cuda.hot_rows import make_table
 from jdrec.training.torch_cuda.inputs import Pack, Shape
-from jdrec.training.torch_cuda.layout import RowLayout
 from jdrec.training.torch_cuda.losses import Loss, Losses
 from jdrec.training.torch_cuda.memory import share_of_batch, telling_what_needs_memory
 from jdrec.training.torch_cuda.processes import Processes
@@ -25,7 +25,6 @@ from jdrec.training.torch_cuda.profiling import profiler
 from jdrec.training.torch_cuda.sharded import ShardedRows
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
-from jdrec.training.torch_cuda.table import Table
 
 if TYPE_CHECKING:
     from jdrec.training.adapter import Stream
@@ -43,18 +42,19 @@ class FastAdapter:
         config: the trainer's configuration.
         seed: of initial weights and dropout.
         processes: who takes part in the training.
+        counts: int64 [rows], how often each row of the table occurs; for trainer.table_gpu_mb.
 
     Raises:
-        TrainingError: the batch cannot be shared equally, or the GPU's memory does not suffice.
+        TrainingError: the batch cannot be shared equally, or memory does not suffice.
     """
 
-    def __init__(self, spec: ModelSpec, config: TrainerConfig, seed: int, processes: Processes):
+    def __init__(self, spec: ModelSpec, config: TrainerConfig, seed: int, processes: Processes, counts: np.ndarray | None = None):
         self.framework, self.device, self.is_main = f"torch {torch.__version__}", processes.device.type, processes.is_main
         self._spec, self._config, self._group = spec, config, processes
         self._batch = share_of_batch(config.batch_size, processes)
         dtype = torch.bfloat16 if config.amp == "bf16" else torch.float32
         with self._memory():
-            self._table = Table(storage.local_rows(spec.rows, processes), RowLayout(spec.embedding_dim), processes.device)
+            self._table = make_table(spec, config, processes, counts)
             rows: Any = SingleRows(self._table, self._batch, len(spec.fields))
             if processes.count > 1:
                 rows = ShardedRows(self._table, spec, self._batch, dtype, processes)
@@ -136,7 +136,7 @@ class FastAdapter:
             return
         if self._queue is None:
             # A batch of zeros changes the table's first row alone.
-            state = [self._table.state[:1], *self._step.state()]
+            state = [self._table.first_row(), *self._step.state()]
             self._queue = DeviceQueue(self._step, pack.batches[0].shape, state, self._group.device)
         if position == 0:
             self._freed = self._queue.load(pack, count)
@@ -156,17 +156,17 @@ class FastAdapter:
 
     def _lookup(self, rows: Any) -> Any:
         """Vectors and linear weights float32 [n, fields, dim + 1] from all processes' tables."""
-        width, group = self._spec.embedding_dim + 1, self._group
-        found = self._table.state[(rows // group.count).long(), :width]
+        group = self._group
+        found = self._table.take("weight", rows.long() // group.count)
         if group.count > 1:
             found = group.sum(found * (rows % group.count == group.rank)[:, :, None])
         return found
 
     def _collect(self, name: str) -> np.ndarray:
-        return storage.collect(self._table.part(name), self._spec.rows, self._group)
+        return self._table.collect(name, self._spec.rows, self._group)
 
     def _load(self, name: str, values: Mapping[str, np.ndarray]) -> None:
-        storage.fill(self._table.part(name), storage.own(values[EMBEDDING], self._group))
+        self._table.fill(name, storage.own(values[EMBEDDING], self._group))
         self._step.load_dense(name, values)
 
     def _fetch_losses(self) -> tuple[np.ndarray, int]:

@@ -93,17 +93,17 @@ class GeneralAdapter:
     def weights(self) -> dict[str, np.ndarray]:
         """All parameters; every process must ask."""
         dense = {name: value.detach().cpu().numpy().copy() for name, value in self._parameters.items()}
-        return {EMBEDDING: storage.collect([self._table.weight], self._spec.rows, self._group), **dense}
+        return {EMBEDDING: self._collect(self._table.weight), **dense}
 
     def state(self) -> dict[str, np.ndarray]:
         """Steps done, the optimizer's averages and the scale of the loss; every process must ask."""
-        table = {f"{_TABLE}{i}": storage.collect([part], self._spec.rows, self._group) for i, part in enumerate(self._table.state)}
+        table = {f"{_TABLE}{i}": self._collect(part) for i, part in enumerate(self._table.state)}
         dense = {f"{_DENSE}{name}": value.cpu().numpy().copy() for name, value in self._states.items()}
         return {_STEP: np.array([self._steps], np.int64), _SCALE: np.array([self._scale, self._good]), **table, **dense}
 
     def load(self, weights: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray] | None = None) -> None:
         """Takes weights, and what `state` gave; without it the optimizer starts anew."""
-        storage.fill([self._table.weight], storage.own(weights[EMBEDDING], self._group))
+        self._fill(self._table.weight, weights[EMBEDDING])
         with torch.no_grad():
             for name, value in self._parameters.items():
                 value.copy_(torch.from_numpy(np.asarray(weights[name], np.float32)))
@@ -114,7 +114,7 @@ class GeneralAdapter:
             return
         self._steps, self._scale, self._good = int(state[_STEP][0]), float(state[_SCALE][0]), int(state[_SCALE][1])
         for i, part in enumerate(self._table.state):
-            storage.fill([part], storage.own(state[f"{_TABLE}{i}"], self._group))
+            self._fill(part, state[f"{_TABLE}{i}"])
         for name, value in self._states.items():
             value.copy_(torch.from_numpy(state[f"{_DENSE}{name}"]))
 
@@ -124,6 +124,12 @@ class GeneralAdapter:
     def save_graph(self, folder: Path) -> bool:
         """Nothing: Triton's oneflow backend needs OneFlow's graph."""
         return False
+
+    def _collect(self, part: Any) -> np.ndarray:
+        return storage.collect(part.__getitem__, part.shape[1], self._spec.rows, self._group)
+
+    def _fill(self, part: Any, values: np.ndarray) -> None:
+        storage.fill(part.__setitem__, storage.own(values, self._group), self._group.device)
 
     def _pool(self, embedded: Any, scale: Any) -> tuple[Any, Any]:
         """Vectors [n, fields, dim] and linear weights [n, fields]: sums over each field's columns, scaled."""

@@ -1,6 +1,6 @@
 """The parts of a step that PyTorch has no fast operation for: reading, and lazily updating, a batch's rows of the embedding table.
 
-Five small Triton kernels. `reference.py` has the same five functions in plain PyTorch: they run on the CPU, and tests compare the two.
+Six small Triton kernels. `reference.py` has the same six functions in plain PyTorch: they run on the CPU, and tests compare the two.
 
 A batch has many occurrences of few rows. They are brought together without sorting: each occurrence writes its own number into `slot[row]`
 (`claim`); whichever stays there is the row's winner. Gradients of all occurrences are added up in the winner's place (`accumulate`),
@@ -19,7 +19,9 @@ from jdrec.training.torch_cuda.layout import RowLayout
 _ENTRIES = 64  # occurrences a program of `claim`, `merge` and `update`
 
 
-def gather(rows: Any, scale: Any, table: Any, slot: Any, x: Any, sums: Any, logit: Any, layout: RowLayout, pairwise: bool) -> None:
+def gather(
+    rows: Any, scale: Any, table: Any, slot: Any, x: Any, sums: Any, logit: Any, layout: RowLayout, pairwise: bool, rest: Any = None
+) -> None:
     """Reads a batch's rows: the network's input, the linear term and the FM's pairwise term in one pass. Claims the rows if there is a slot.
 
     Args:
@@ -30,20 +32,24 @@ def gather(rows: Any, scale: Any, table: Any, slot: Any, x: Any, sums: Any, logi
         x: out: [batch, >= fields * dim]: vectors times scale.
         sums: out: float32 [batch, dim], the sum of x over the fields.
         logit: out: float32 [batch], linear term plus, with `pairwise`, half of the sum of x_i x_j over the fields i != j.
+        rest: the rows after the table's last one, of the same width, in host memory that the GPU reaches; None: there are none.
     """
     batch, fields = rows.shape
     _gather[(batch,)](
         rows,
         rows if scale is None else scale,
         table,
+        table if rest is None else rest,
         rows if slot is None else slot,
         x,
         sums,
         logit,
         fields,
+        len(table),
         table.stride(0),
         x.stride(0),
         DIM=layout.dim,
+        SPLIT=rest is not None,
         SCALED=scale is not None,
         CLAIM=slot is not None,
         PAIRWISE=pairwise,
@@ -115,7 +121,34 @@ def merge(rows: Any, slot: Any, gradients: Any, total: Any, layout: RowLayout) -
     )
 
 
-def update(rows: Any, slot: Any, total: Any, table: Any, rates: Any, layout: RowLayout, beta1: float, beta2: float) -> None:
+def pick(out: Any, rows: Any, table: Any, layout: RowLayout, rest: Any = None) -> None:
+    """out[i] = the vector and the linear weight of row rows[i], and zeros.
+
+    Args:
+        out: out: [n, >= dim + 1].
+        rows: int32 [n]; negative ones have zeros.
+        table, rest: of `gather`.
+    """
+    _pick[(triton.cdiv(len(rows), _ENTRIES),)](
+        out,
+        rows,
+        table,
+        table if rest is None else rest,
+        len(rows),
+        len(table),
+        table.stride(0),
+        out.stride(0),
+        DIM=layout.dim,
+        SPLIT=rest is not None,
+        COLUMNS=out.shape[1],
+        WIDTH=triton.next_power_of_2(out.shape[1]),
+        BLOCK=_ENTRIES,
+    )
+
+
+def update(
+    rows: Any, slot: Any, total: Any, table: Any, rates: Any, layout: RowLayout, beta1: float, beta2: float, rest: Any = None
+) -> None:
     """One step of Adam on the rows that occur, and `total` back to zero.
 
     Args:
@@ -124,17 +157,21 @@ def update(rows: Any, slot: Any, total: Any, table: Any, rates: Any, layout: Row
         total: float32 [n, layout.gradient_floats]: gradients in the winners' places, zeros elsewhere.
         table: float32 [rows, layout.floats].
         rates: float32 [2]: the learning rate and epsilon, both corrected for bias (end of section 2 of the Adam paper).
+        rest: of `gather`.
     """
     _update[(triton.cdiv(len(rows), _ENTRIES),)](
         rows,
         slot,
         total,
         table,
+        table if rest is None else rest,
         rates,
         len(rows),
+        len(table),
         beta1,
         beta2,
         DIM=layout.dim,
+        SPLIT=rest is not None,
         TOTAL=layout.gradient_floats,
         FIRST=layout.first,
         SECOND=layout.second,
@@ -149,14 +186,17 @@ def _gather(
     rows,
     scale,
     table,
+    rest,
     slot,
     x,
     sums,
     logit,
     fields,
+    table_rows,
     table_stride,
     x_stride,
     DIM: tl.constexpr,
+    SPLIT: tl.constexpr,
     SCALED: tl.constexpr,
     CLAIM: tl.constexpr,
     PAIRWISE: tl.constexpr,
@@ -171,8 +211,11 @@ def _gather(
     if CLAIM:
         tl.store(slot + row, (sample * fields + field).to(tl.int32), mask=here)
     inside = here[:, None] & (column < DIM)[None, :]
-    vectors = tl.load(table + row[:, None] * table_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
-    weights = tl.load(table + row * table_stride + DIM, mask=here, other=0.0).to(tl.float32)
+    place = table + row * table_stride
+    if SPLIT:
+        place = tl.where(row < table_rows, place, rest + (row - table_rows) * table_stride)
+    vectors = tl.load(place[:, None] + column[None, :], mask=inside, other=0.0).to(tl.float32)
+    weights = tl.load(place + DIM, mask=here, other=0.0).to(tl.float32)
     if SCALED:
         factor = tl.load(scale + sample * fields + field, mask=here, other=0.0)
         vectors = vectors * factor[:, None]
@@ -258,16 +301,46 @@ def _merge(
 
 
 @triton.jit
+def _pick(
+    out,
+    rows,
+    table,
+    rest,
+    count,
+    table_rows,
+    table_stride,
+    out_stride,
+    DIM: tl.constexpr,
+    SPLIT: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    entry = (tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)).to(tl.int64)
+    column = tl.arange(0, WIDTH)
+    row = tl.load(rows + entry, mask=entry < count, other=-1).to(tl.int64)
+    start = table + row * table_stride
+    if SPLIT:
+        start = tl.where(row < table_rows, start, rest + (row - table_rows) * table_stride)
+    values = tl.load(start[:, None] + column[None, :], mask=(row >= 0)[:, None] & (column <= DIM)[None, :], other=0.0)
+    inside = (entry < count)[:, None] & (column < COLUMNS)[None, :]
+    tl.store(out + entry[:, None] * out_stride + column[None, :], values.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
 def _update(
     rows,
     slot,
     total,
     table,
+    rest,
     rates,
     count,
+    table_rows,
     beta1,
     beta2,
     DIM: tl.constexpr,
+    SPLIT: tl.constexpr,
     TOTAL: tl.constexpr,
     FIRST: tl.constexpr,
     SECOND: tl.constexpr,
@@ -283,14 +356,17 @@ def _update(
     rate = tl.load(rates)
     epsilon = tl.load(rates + 1)
 
+    start = table + row * ROW
+    if SPLIT:
+        start = tl.where(row < table_rows, start, rest + (row - table_rows) * ROW)
     gradients = total + entry[:, None] * TOTAL + column[None, :]
-    place = table + row[:, None] * ROW + column[None, :]
+    place = start[:, None] + column[None, :]
     g = tl.load(gradients, mask=inside, other=0.0)
     first = beta1 * tl.load(place + FIRST, mask=inside, other=0.0) + (1 - beta1) * g
     second = beta2 * tl.load(place + SECOND, mask=inside, other=0.0) + (1 - beta2) * g * g
     weight = tl.load(place, mask=inside, other=0.0) - rate * first / (tl.sqrt(second) + epsilon)
 
-    linear = table + row * ROW + DIM
+    linear = start + DIM
     g1 = tl.load(total + entry * TOTAL + DIM, mask=winner, other=0.0)
     first1 = beta1 * tl.load(linear + 1, mask=winner, other=0.0) + (1 - beta1) * g1
     second1 = beta2 * tl.load(linear + 2, mask=winner, other=0.0) + (1 - beta2) * g1 * g1

@@ -56,7 +56,7 @@ class ShardedRows:
         self._ops.claim(rows, self._slot)
         self._run(plan_)(self._asked, self._places.view(-1), rows, self._slot, self.processes, self._room)
         self._group.exchange(self._owned, self._asked[:entries])
-        self._run(pick_)(self._sent, self.table.state, self._owned)
+        self.table.pick(self._sent, self._owned)
         self._group.exchange(self._received, self._sent)
         self._ops.gather(
             self._places, inputs.scale, self._received, None, forward.x, forward.sums, forward.logit, self.table.layout, forward.pairwise
@@ -103,11 +103,6 @@ def plan_(asked: Any, places: Any, rows: Any, slot: Any, processes: int, room: i
     asked.fill_(-1)
     asked.scatter_(0, place.long(), rows // processes)
     places.copy_(place[winners.long()])
-
-
-def pick_(out: Any, state: Any, rows: Any) -> None:
-    """out[i] = the vector and the linear weight of row rows[i]; anything for a negative one."""
-    out.copy_(state[rows.clamp(min=0).long(), : out.shape[1]].to(out.dtype))
 
 
 def hand_over_(out: Any, total: Any) -> None:

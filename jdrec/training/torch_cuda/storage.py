@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,30 +23,26 @@ def own(values: np.ndarray, group: Processes) -> np.ndarray:
     return values[group.rank :: group.count]
 
 
-def collect(parts: list[Any], rows: int, group: Processes) -> np.ndarray:
-    """The whole table. All processes must call it.
+def collect(take: Callable[[Any], Any], width: int, rows: int, group: Processes) -> np.ndarray:
+    """The whole table, float32 [rows, width]. All processes must call it.
 
     Args:
-        parts: tensors [local rows, n] or [local rows], side by side in the result.
+        take: for local row numbers int64 [n] their numbers [n, width], on the group's device.
+        width: numbers a row.
         rows: of the whole table.
     """
-    count, width = local_rows(rows, group), sum(1 if part.ndim == 1 else part.shape[1] for part in parts)
+    count = local_rows(rows, group)
     result = np.empty((rows, width), np.float32)
     for source in range(group.count):
         for start in range(0, count, _PIECE):
-            end = min(start + _PIECE, count)
-            piece = torch.cat([part[start:end].reshape(end - start, -1).float() for part in parts], 1)
-            into = result[source :: group.count][start:end]
+            piece = take(torch.arange(start, min(start + _PIECE, count), device=group.device)).float()
+            into = result[source :: group.count][start : start + len(piece)]
             into[:] = group.broadcast(piece, source)[: len(into)].cpu().numpy()
     return result
 
 
-def fill(parts: list[Any], values: np.ndarray) -> None:
-    """The inverse for this process: copies `values` [n, width], its own rows, to the first n of the parts."""
+def fill(put: Callable[[Any, Any], None], values: np.ndarray, device: torch.device) -> None:
+    """The inverse for this process: puts `values` [n, width], its own rows, to the first n; put: (local row numbers, values)."""
     for start in range(0, len(values), _PIECE):
-        end, column = min(start + _PIECE, len(values)), 0
-        piece = torch.from_numpy(np.ascontiguousarray(values[start:end], np.float32)).to(parts[0].device)
-        for part in parts:
-            width = 1 if part.ndim == 1 else part.shape[1]
-            part[start:end] = piece[:, column : column + width].reshape(part[start:end].shape)
-            column += width
+        piece = torch.from_numpy(np.ascontiguousarray(values[start : start + _PIECE], np.float32)).to(device)
+        put(torch.arange(start, start + len(piece), device=device), piece)

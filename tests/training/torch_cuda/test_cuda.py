@@ -12,7 +12,6 @@ import torch
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING
 from jdrec.training.data import Batch
-from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.graph import DeviceQueue
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
@@ -36,7 +35,7 @@ def on_gpu(spec: ModelSpec, dtype: Any = torch.float32, seed: int = 0) -> tuple[
     table = Table(spec.rows, RowLayout(spec.embedding_dim), GPU)
     step = DeepFMStep(spec, SingleRows(table, BATCH, len(spec.fields)), BATCH, dtype, GPU, seed)
     weights = start(spec, step)
-    storage.fill(table.part("weight"), weights[EMBEDDING])
+    table.fill("weight", weights[EMBEDDING])
     step.load_dense("weight", weights)
     return step, table
 
@@ -64,7 +63,7 @@ def test_steps_in_fp32_are_those_of_the_cpu(spec: ModelSpec, name: str, dropout:
         expected(inputs)
     step.learning_rate.fill_(1e-2)
     if graphs:
-        queue = DeviceQueue(step, SHAPE, [table.state[:1], *step.state()], GPU)
+        queue = DeviceQueue(step, SHAPE, [table.first_row(), *step.state()], GPU)
         pack = Pack(SHAPE, SHAPE.pack, "pinned")
         for place in (0, 5):  # packs of 5 and 3 batches
             part = batches[place : place + 5]
@@ -134,10 +133,10 @@ def test_a_table_that_exchanges_with_itself_is_that_of_one_device(spec: ModelSpe
         rows = ShardedRows(table, spec, batch, torch.float32, Alone("cuda"))
     step = DeepFMStep(spec, rows, batch, torch.float32, GPU, 0)
     weights = start(spec, step)
-    storage.fill(table.part("weight"), weights[EMBEDDING])
+    table.fill("weight", weights[EMBEDDING])
     step.load_dense("weight", weights)
     shape = Shape(batch, len(spec.fields), scaled=True)
-    queue = DeviceQueue(step, shape, [table.state[:1], *step.state()], GPU) if graphs else None
+    queue = DeviceQueue(step, shape, [table.first_row(), *step.state()], GPU) if graphs else None
     pack, there = Pack(shape, shape.pack, "pinned"), Pack(shape, 1, GPU)
     for each in (expected, step):
         each.learning_rate.fill_(1e-2)

@@ -22,4 +22,4 @@ def test_kernels_do_what_their_plain_equivalents_do() -> None:
         [sys.executable, "-m", "tests.training.torch_cuda.compare_kernels"], cwd=root, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split() == ["gather", "accumulate", "write_rows", "update"] * 2
+    assert done.stdout.split() == ["gather", "accumulate", "write_rows", "pick", "update"] * 3

@@ -14,7 +14,6 @@ from jdrec.models import ModelSpec, build
 from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.models.namespace import namespace
 from jdrec.training.data import Batch
-from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.elementwise import activate_, adam_, begin_step_, kept
 from jdrec.training.torch_cuda.inputs import Inputs, Pack, Shape
 from jdrec.training.torch_cuda.layout import RowLayout
@@ -76,13 +75,13 @@ def make(spec: ModelSpec, batch: int = BATCH, dtype: Any = torch.float32, seed: 
     table = Table(spec.rows, layout, CPU)
     step = DeepFMStep(spec, SingleRows(table, batch, len(spec.fields)), batch, dtype, CPU, seed)
     weights = start(spec, step)
-    storage.fill(table.part("weight"), weights[EMBEDDING])
+    table.fill("weight", weights[EMBEDDING])
     step.load_dense("weight", weights)
     return step, table, Pack(Shape(batch, len(spec.fields), True), 1, CPU).batches[0]
 
 
 def saved(table: Table) -> np.ndarray:
-    return storage.collect(table.part("weight"), len(table), Processes("cpu"))
+    return table.collect("weight", len(table), Processes("cpu"))
 
 
 def start(spec: ModelSpec, step: DeepFMStep) -> dict[str, np.ndarray]:
