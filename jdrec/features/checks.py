@@ -70,17 +70,35 @@ def only_current_row(feature_set: FeatureSet) -> Iterator[Finding]:
 
 
 def cut_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:
-    """A ROWS window that OpenMLDB evaluates together with a range window, whose MAXSIZE then cuts it short by a row."""
+    """Rows that OpenMLDB looks back to over a range window's rows, further than that window's MAXSIZE keeps them.
+
+    It evaluates a ROWS window together with a range over the same rows, and takes `at(x, n)` that is a whole feature for a frame of n rows.
+    """
     for block in feature_set.blocks:
         windows = [feature_set.windows[name] for name in block.windows]
-        for rows in (window for window in windows if window.frame == "rows"):
-            for other in windows:
-                if other.max_size is not None and other.max_size <= rows.start.value and _mergeable(rows, other):
-                    message = (
-                        f"OpenMLDB evaluates it together with {rows.name} ({rows.start.text} rows) and would cut that short: "
-                        f"take a max_size above {rows.start.text}."
-                    )
-                    yield Finding(f"features.windows.{other.name}.max_size", message, error=True)
+        back = [(window, f"{window.name} ({window.start.text} rows)", window.start.value) for window in windows if window.frame == "rows"]
+        back += [
+            (feature_set.windows[str(feature.window)], f"{feature.name} ({rows} rows back)", rows)
+            for feature in block.features
+            if (rows := _rows_back(feature)) is not None
+        ]
+        framed = {feature.window for feature in block.features if _rows_back(feature) is None}
+        for other in (window for window in windows if window.max_size is not None and window.name in framed):
+            cut = [(name, rows) for window, name, rows in back if _mergeable(window, other) and rows >= (other.max_size or 0)]
+            if cut:
+                name, rows = max(cut, key=lambda one: one[1])
+                cure = "take no max_size" if "unbounded" in name else f"take a max_size above {rows}"
+                message = f"OpenMLDB evaluates it together with {name} and would cut that short: {cure}."
+                yield Finding(f"features.windows.{other.name}.max_size", message, error=True)
+
+
+def _rows_back(feature: Feature) -> int | None:
+    """n of a feature that is at(x, n) and nothing else."""
+    node = feature.node
+    if feature.window is None or not isinstance(node, ast.Call) or node.name != "at":
+        return None
+    rows = ast.constant(node.args[1])
+    return rows if isinstance(rows, int) else None
 
 
 def ends_mistaken_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ of one table at one time, LAST JOIN without one best row, divisions of integers 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -302,7 +303,7 @@ def _feature(
         for _ in range(50):
             made = maker.any(depth) if number % 3 else maker.turn(turn + number // 3, depth)
             if made and any(f"{name}(" in made[0] for name in _AGGREGATES):
-                return {**feature, "expr": made[0]}
+                return {**feature, "expr": _kept(windows, name, made[0])}
         return {**feature, "expr": "count(*)"}
     if kind < 0.8:
         join = rng.choice(list(joins))
@@ -316,6 +317,15 @@ def _feature(
     maker = Maker(rng, columns, windowed=False, known=known)
     made = maker.turn(turn + number, depth) if number % 2 else None
     return {**feature, "expr": (made or maker.any(depth))[0]}
+
+
+def _kept(windows: dict[str, Any], name: str, expr: str) -> str:
+    """An `at` that is the whole feature looks back no further than a max_size over the same rows keeps, see docs/parity.md."""
+    alone = re.fullmatch(r"(at|lag)\((.+), (\d+)\)", expr)
+    sizes = [window["max_size"] for window in windows.values() if "max_size" in window and _rows_of(window) == _rows_of(windows[name])]
+    if alone is None or not sizes or int(alone[3]) < min(sizes):
+        return expr
+    return f"{alone[1]}({alone[2]}, {min(sizes) - 1})"
 
 
 def _columns(table: str, tables: dict[str, RandomTable], derived: Derived) -> dict[str, SqlType]:
