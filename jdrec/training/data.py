@@ -1,9 +1,12 @@
-"""Samples in memory, ready for training: ids already mapped to rows of the embedding table, in compact arrays."""
+"""Samples ready for training: ids already mapped to rows of the embedding table, in compact arrays in memory or on disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import numpy as np
 
 from jdrec.errors import DataError, StageError
 from jdrec.features.spec import Encoding
+from jdrec.training.order import Order
 from jdrec.training.vocabulary import Vocabulary
 
 
@@ -78,10 +82,10 @@ class RawSplit:
         return cls.of(pq.read_table(file, columns=[layout.label, *layout.columns], memory_map=True), layout, file)
 
     @classmethod
-    def of(cls, table: Any, layout: Layout, file: Path) -> RawSplit:
-        """A pyarrow Table or RecordBatch of a split's rows; `file` is for messages."""
+    def of(cls, table: Any, layout: Layout, file: Path, first: int = 0) -> RawSplit:
+        """A pyarrow Table or RecordBatch of a split's rows; `file`, and the place of the first row in it, are for messages."""
         labels = _numbers(table.column(layout.label)).astype(np.float32)
-        _check_labels(labels, file)
+        check_labels(labels, file)
         columns = []
         waiting = iter(layout.columns)
         for encoding, slots in zip(layout.encodings, layout.slots or (1,) * len(layout.names), strict=True):
@@ -94,7 +98,7 @@ class RawSplit:
                 bad = np.flatnonzero(~np.isfinite(values))
                 if len(bad):
                     raise DataError(
-                        f"{file}: column {names[0]} has {len(bad):,} values that are not finite numbers, first in row {bad[0]}."
+                        f"{file}: column {names[0]} has {len(bad):,} values that are not finite numbers, first in row {first + bad[0]:,}."
                     )
             columns.append(values)
         return cls(labels, tuple(columns))
@@ -109,19 +113,6 @@ class RawSplit:
     def take(self, index: np.ndarray) -> RawSplit:
         """The samples at `index`."""
         return RawSplit(self.labels[index], tuple(column[index] for column in self.columns))
-
-
-def _numbers(column: Any) -> np.ndarray:
-    """A column without NULLs as an array [n]."""
-    from jdrec.preprocess.arrow import numbers, one_array
-
-    return numbers(one_array(column))
-
-
-def _check_labels(labels: np.ndarray, file: Path) -> None:
-    bad = np.flatnonzero((labels != 0) & (labels != 1))
-    if len(bad):
-        raise DataError(f"{file}: {len(bad):,} labels are neither 0 nor 1, first {labels[bad[0]]} in row {bad[0]}.")
 
 
 @dataclass(frozen=True)
@@ -142,27 +133,56 @@ class Batch:
 
 
 class Split:
-    """A split's samples as arrays.
+    """A split's samples as arrays: in memory, or on disk as memory maps.
 
-    rows: int32 or int64 [n, columns]. values: float32 [n, numeric fields]. labels: float32 [n].
+    labels: float32 [n]. rows: int32 or int64 [n, columns] of the embedding table. values: float32 [n, numeric fields], None without any.
+    shares: of each multi-valued field its first column and float32 [n, slots].
 
     Args:
+        raw: samples, or how many there will be room for; `put` then fills them in.
         positive_weight: weight of positive samples in the loss, negatives having 1.
+        folder: on disk, in files without a name there, which are gone with the process; None: in memory.
+        window: samples that mix when they are shuffled; None: all.
     """
 
-    def __init__(self, raw: RawSplit, vocabulary: Vocabulary, positive_weight: float = 1.0):
-        self.labels, self.positive_weight = raw.labels, np.float32(positive_weight)
-        self.rows = vocabulary.rows_of(raw.columns)
+    def __init__(
+        self,
+        raw: RawSplit | int,
+        vocabulary: Vocabulary,
+        positive_weight: float = 1.0,
+        folder: Path | None = None,
+        window: int | None = None,
+    ):
+        count = raw if isinstance(raw, int) else len(raw.labels)
+        self.positive_weight, self.window = np.float32(positive_weight), window
         self.numeric = list(vocabulary.numeric)
-        self.values = np.stack([raw.columns[i] for i in vocabulary.numeric_fields], axis=1) if self.numeric else None
-        self.shares = vocabulary.shares(raw.columns)
+        self._vocabulary = vocabulary
+        self.labels = samples_array(folder, np.float32, count)
+        self.rows = samples_array(folder, vocabulary.row_type, count, sum(vocabulary.slots))
+        self.values = samples_array(folder, np.float32, count, len(self.numeric)) if self.numeric else None
+        lists = [(int(first), slots) for first, slots in zip(vocabulary.first_columns, vocabulary.slots, strict=True) if slots > 1]
+        self.shares = [(first, samples_array(folder, np.float32, count, slots)) for first, slots in lists]
+        if not isinstance(raw, int):
+            columns = raw.columns
+            self.put(0, raw, lambda out: np.copyto(out, vocabulary.rows_of(columns)))
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def put(self, at: int, raw: RawSplit, write_rows: Callable[[np.ndarray], None]) -> None:
+        """Fills in samples from `at` on; `write_rows` writes the rows of their ids into [n, columns]."""
+        here = slice(at, at + len(raw.labels))
+        self.labels[here] = raw.labels
+        write_rows(self.rows[here])
+        if self.values is not None:
+            for place, i in enumerate(self._vocabulary.numeric_fields):
+                self.values[here, place] = raw.columns[i]
+        for (_, whole), (_, share) in zip(self.shares, self._vocabulary.shares(raw.columns), strict=True):
+            whole[here] = share
+
     def batch(self, index: np.ndarray | slice) -> Batch:
         """The samples at `index`, in that order."""
-        rows, labels = self.rows[index], self.labels[index]
+        rows, labels = self._take(self.rows, index), self._take(self.labels, index)
         scale = None
         if self.values is not None or self.shares:
             scale = np.ones(rows.shape, np.float32)
@@ -178,6 +198,25 @@ class Split:
         for start in range(0, len(self), size):
             yield self.batch(slice(start, start + size))
 
+    def order(self, seed: int) -> Order:
+        """The order in which its samples are trained on."""
+        return Order(len(self), seed, self.window, coming=self._coming, going=self._going)
+
+    @staticmethod
+    def _take(array: np.ndarray, index: np.ndarray | slice) -> np.ndarray:
+        return array[index] if isinstance(index, slice) else array.take(index, axis=0)
+
+    def _arrays(self) -> list[np.ndarray]:
+        return [self.labels, self.rows, *([] if self.values is None else [self.values]), *(share for _, share in self.shares)]
+
+    def _coming(self, pieces: np.ndarray) -> None:
+        for array in self._arrays():
+            advise(array, pieces, mmap.MADV_WILLNEED)
+
+    def _going(self, pieces: np.ndarray) -> None:
+        for array in self._arrays():
+            advise(array, pieces, mmap.MADV_DONTNEED)
+
 
 class ShuffledStream:
     """Batches cut from an endless stream of epochs, each shuffled by its own seed.
@@ -187,8 +226,8 @@ class ShuffledStream:
     """
 
     def __init__(self, split: Split, batch_size: int, seed: int):
-        self.split, self.batch_size, self.seed = split, batch_size, seed
-        self._orders: dict[int, np.ndarray] = {}
+        self.split, self.batch_size = split, batch_size
+        self._order = split.order(seed) if isinstance(split, Split) else Order(len(split), seed)
 
     def batch(self, k: int) -> Batch:
         """Batch k, counted from 0."""
@@ -196,18 +235,7 @@ class ShuffledStream:
 
     def index(self, k: int) -> np.ndarray:
         """int64 [batch size]: the samples of batch k. Several threads may ask."""
-        size = len(self.split)
-        start, end = k * self.batch_size, (k + 1) * self.batch_size
-        orders = {epoch: self._order(epoch) for epoch in range(start // size, (end - 1) // size + 1)}
-        self._orders = orders
-        parts = [order[max(start - epoch * size, 0) : min(end - epoch * size, size)] for epoch, order in orders.items()]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        known = self._orders.get(epoch)
-        if known is not None:
-            return known
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.split))
+        return self._order.index(k * self.batch_size, (k + 1) * self.batch_size)
 
 
 class SingleBatch:
@@ -228,7 +256,58 @@ class SingleBatch:
 
 def thinned(raw: RawSplit, negative_share: float, seed: int) -> RawSplit:
     """All positive samples and a share of the negative ones, drawn by the seed, in their order."""
+    kept = kept_samples(raw.labels, negative_share, seed)
+    return raw if kept is None else raw.take(np.flatnonzero(kept))
+
+
+def kept_samples(labels: np.ndarray, negative_share: float, seed: int) -> np.ndarray | None:
+    """bool [n]: which samples `thinned` keeps; None: all."""
     if negative_share == 1:
-        return raw
-    kept = np.random.default_rng((seed, 1)).random(len(raw.labels)) < negative_share
-    return raw.take(np.flatnonzero(kept | (raw.labels > 0.5)))
+        return None
+    return (np.random.default_rng((seed, 1)).random(len(labels)) < negative_share) | (labels > 0.5)
+
+
+def samples_array(folder: Path | None, dtype: type, *shape: int) -> np.ndarray:
+    """An array to fill; with a folder, over a file without a name in it.
+
+    Raises:
+        DataError: the disk has no room for it.
+    """
+    if folder is None or 0 in shape:
+        return np.empty(shape, dtype)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk shows here, not as a signal in the middle of training
+            else:
+                file.truncate(size)
+        except OSError as error:
+            hint = "Free some of it, or raise trainer.memory_rows to hold the samples in memory."
+            raise DataError(f"{folder} has no room for {size / 2**30:.1f} GiB of samples: {error.strerror}.", hint=hint) from None
+        return np.memmap(file, dtype, "r+", shape=shape)
+
+
+def advise(array: np.ndarray, pieces: np.ndarray, advice: int) -> None:
+    """Tells the system what becomes of pieces, int64 [k, 2], of a memory-mapped array; arrays in memory need no advice."""
+    if not isinstance(array, np.memmap):
+        return
+    whole: mmap.mmap = array._mmap  # type: ignore[attr-defined]
+    width = array.strides[0]
+    for begin, end in pieces.tolist():
+        first = begin * width // mmap.PAGESIZE * mmap.PAGESIZE
+        whole.madvise(advice, first, end * width - first)
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """A column without NULLs as an array [n]."""
+    from jdrec.preprocess.arrow import numbers, one_array
+
+    return numbers(one_array(column))
+
+
+def check_labels(labels: np.ndarray, file: Path) -> None:
+    """Raises DataError if labels are not 0 or 1."""
+    bad = np.flatnonzero((labels != 0) & (labels != 1))
+    if len(bad):
+        raise DataError(f"{file}: {len(bad):,} labels are neither 0 nor 1, first {labels[bad[0]]} in row {bad[0]}.")

@@ -20,11 +20,12 @@ from jdrec.progress import Progress
 from jdrec.training import frameworks
 from jdrec.training.adapter import Adapter
 from jdrec.training.checkpoint import Checkpoint, TrainingState
-from jdrec.training.data import Layout, RawSplit, Split, read_layout, thinned
+from jdrec.training.data import Layout, Split, read_layout
 from jdrec.training.early_stop import monitored_metrics
 from jdrec.training.evaluation import kept_column, read_groups
 from jdrec.training.loop import Loop, TrainReport, last_batch
 from jdrec.training.optimizers import STATES
+from jdrec.training.reader import SampleFile
 from jdrec.training.request import Request
 from jdrec.training.resume import SnapshotFolder, training_key
 from jdrec.training.schedule import Schedule
@@ -75,29 +76,21 @@ def train(
         return TrainReport.from_json(json.loads((out / REPORT).read_text()), out)
     layout = read_layout(samples)
     groups = _groups(trainer, evaluate, samples, layout)
-    raw = {split: RawSplit.read(samples, split, layout) for split in ("train", "valid")}
-    for split, data in raw.items():
-        _require_both_classes(split, data.labels)
-    raw["train"] = thinned(raw["train"], trainer.negative_share, seed)
+    share = {"train": trainer.negative_share, "valid": 1.0}
+    found = {split: SampleFile(samples, split, layout, share[split], seed) for split in share}
+    for split, file in found.items():
+        _require_both_classes(split, len(file), file.positives)
     earlier = _earlier(trainer, layout, model)
-    vocabulary = Vocabulary.learn(
-        layout.names,
-        layout.encodings,
-        raw["train"].columns,
-        model.min_count,
-        layout.slots,
-        _most_rows(model, trainer),
-        earlier.vocabulary if earlier else None,
-    )
+    vocabulary = found["train"].learn(model.min_count, _most_rows(model, trainer), earlier.vocabulary if earlier else None)
     spec = model_spec(model, vocabulary)
+    out.mkdir(parents=True, exist_ok=True)
     splits = {
-        "train": Split(raw.pop("train"), vocabulary, trainer.positive_weight),
-        "valid": Split(raw.pop("valid"), vocabulary),
+        "train": found["train"].read(vocabulary, trainer.positive_weight, trainer.memory_rows, out),
+        "valid": found["valid"].read(vocabulary, 1.0, trainer.memory_rows, out),
     }
     epoch_batches = math.ceil(len(splits["train"]) / trainer.batch_size)
     decay = trainer.learning_rate_decay
     schedule = Schedule(trainer.learning_rate, decay, decay.every or epoch_batches, last_batch(trainer, epoch_batches))
-    out.mkdir(parents=True, exist_ok=True)
     adapter = frameworks.make_adapter(device, spec, trainer, schedule, vocabulary, out, seed)
     if earlier is not None:
         _start_from(adapter, earlier, vocabulary)
@@ -220,11 +213,10 @@ def _key(spec: ModelSpec, vocabulary: Vocabulary, trainer: TrainerConfig, splits
     return training_key(msgspec.json.encode([spec, free, seed]), vocabulary.flat().tobytes(), *samples)
 
 
-def _require_both_classes(split: str, labels: np.ndarray) -> None:
-    positives = int(np.count_nonzero(labels))
-    if 0 < positives < len(labels):
+def _require_both_classes(split: str, count: int, positives: int) -> None:
+    if 0 < positives < count:
         return
-    what = "no rows" if not len(labels) else f"{len(labels):,} rows, {positives:,} of them positive"
+    what = "no rows" if not count else f"{count:,} rows, {positives:,} of them positive"
     raise TrainingError(
         f"The {split} split has {what}: training needs both classes in it.",
         where="preprocess.split",

@@ -30,12 +30,18 @@ class Vocabulary:
         encodings: their encodings.
         ids: for each field its known ids, int64, ascending and distinct; empty for a numeric field.
         slots: columns of each field; 1 each by default.
+        counts: for each field how often each known id came in the training split, int64; None where that is not known, as in a checkpoint.
     """
 
     def __init__(
-        self, names: tuple[str, ...], encodings: tuple[Encoding, ...], ids: tuple[np.ndarray, ...], slots: tuple[int, ...] | None = None
+        self,
+        names: tuple[str, ...],
+        encodings: tuple[Encoding, ...],
+        ids: tuple[np.ndarray, ...],
+        slots: tuple[int, ...] | None = None,
+        counts: tuple[np.ndarray, ...] | None = None,
     ):
-        self.names, self.encodings, self.ids = names, encodings, ids
+        self.names, self.encodings, self.ids, self.counts = names, encodings, ids, counts
         self.slots = slots or (1,) * len(names)
         self.sizes = np.array([1 + len(known) for known in ids], np.int64)  # rows of each field
         self.offsets = np.cumsum(self.sizes) - self.sizes  # its first row: that of unseen ids
@@ -70,20 +76,36 @@ class Vocabulary:
         def count(i: int) -> tuple[np.ndarray, np.ndarray]:
             if encodings[i] is Encoding.NUMERIC:
                 return np.empty(0, np.int64), np.empty(0, np.int64)
-            ids, counts = np.unique(columns[i], return_counts=True)
+            return np.unique(columns[i], return_counts=True)
+
+        found = _in_threads(count, range(len(names)), sum(map(np.size, columns)))
+        return cls.of_counts(names, encodings, found, min_count, slots, most_rows, known)
+
+    @classmethod
+    def of_counts(
+        cls,
+        names: tuple[str, ...],
+        encodings: tuple[Encoding, ...],
+        found: list[tuple[np.ndarray, np.ndarray]],
+        min_count: int = 1,
+        slots: tuple[int, ...] | None = None,
+        most_rows: int | None = None,
+        known: Vocabulary | None = None,
+    ) -> Vocabulary:
+        """As `learn`, from what each field's values in the training split are: distinct ids int64 [k] ascending, and how often each came."""
+        frequent = []
+        for i, (ids, counts) in enumerate(found):
             kept = counts >= min_count
             if slots is not None and slots[i] > 1:
                 kept &= ids != NO_VALUE
-            return ids[kept], counts[kept]
-
-        found = _in_threads(count, range(len(names)), sum(map(np.size, columns)))
+            frequent.append((ids[kept], counts[kept]))
         least = 0
         if most_rows is not None:
-            least = _least_count(np.concatenate([counts for _, counts in found]), most_rows - len(names))
-        kept = [ids[counts >= least] for ids, counts in found]
+            least = _least_count(np.concatenate([counts for _, counts in frequent]), most_rows - len(names))
+        result = [(ids[counts >= least], counts[counts >= least]) for ids, counts in frequent]
         if known is not None:
-            kept = [np.union1d(ids, before) for ids, before in zip(kept, known.ids, strict=True)]
-        return cls(names, encodings, tuple(kept), slots)
+            result = [_with(ids, counts, before) for (ids, counts), before in zip(result, known.ids, strict=True)]
+        return cls(names, encodings, tuple(ids for ids, _ in result), slots, tuple(counts for _, counts in result))
 
     @property
     def numeric_fields(self) -> tuple[int, ...]:
@@ -184,6 +206,14 @@ class Vocabulary:
         """The inverse of `flat`; `counts` are the known ids of each field."""
         ends = np.cumsum(list(counts))
         return cls(names, encodings, tuple(np.split(flat, ends[:-1])), slots)
+
+
+def _with(ids: np.ndarray, counts: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(ids and `more`, ascending; their counts, 0 for those that are only in `more`)."""
+    both = np.union1d(ids, more)
+    result = np.zeros(len(both), np.int64)
+    result[np.searchsorted(both, ids)] = counts
+    return both, result
 
 
 def _least_count(counts: np.ndarray, most: int) -> int:

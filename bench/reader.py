@@ -1,0 +1,105 @@
+"""How fast samples come from Parquet to the trainer: counting ids, turning them into rows of the table, and shuffled batches from disk and memory.
+
+    python bench/reader.py [--rows 4000000] [--memory-rows 1000000] [--threads 2] [--json FILE]
+
+41 ids a row as preprocessing writes them: 20 fields of 2 to 100 values, 21 of 1,170 to 11 million, Zipf-distributed. With fewer rows in memory than there
+are, they are held on disk and shuffled in windows. The peak is that of a process of its own that reads and runs through two epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+
+FIELDS, BATCH = 41, 8192
+SIZES = [*np.linspace(2, 100, 20).astype(int).tolist(), *(int(11_000_000 / 1.58**i) for i in range(21))]
+ROW_GROUP = 1 << 16  # about what preprocessing writes
+SCATTER = np.int64(-7046029254386353131)  # odd, so that ids stay distinct
+
+
+def main() -> None:
+    parser = common.parser(__doc__ or "")
+    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--memory-rows", type=int, default=1_000_000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the samples are written; a temporary folder by default")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        bytes_a_row = write_samples(Path(folder), arguments.rows)
+        figures: dict[str, Any] = {"rows": arguments.rows, "fields": FIELDS, "threads": arguments.threads, "Parquet, bytes a row": bytes_a_row}
+        for where, memory_rows in (("disk", arguments.memory_rows), ("memory", None)):
+            with get_context("spawn").Pool(1) as process:
+                found = process.apply(measure, (Path(folder), memory_rows, arguments.threads))
+            figures |= {f"{where}: {name}": value for name, value in found.items()}
+    figures["load average"] = os.getloadavg()[0]
+    common.report("reader", figures, arguments.json)
+
+
+def measure(folder: Path, memory_rows: int | None, threads: int) -> dict[str, float]:
+    from jdrec.system import peak_memory
+    from jdrec.training.data import ShuffledStream, read_layout
+    from jdrec.training.reader import SampleFile
+
+    layout = read_layout(folder)
+    warm = SampleFile(folder, "warm", layout, threads=1)  # kernels
+    warm.read(warm.learn())
+    before = peak_memory()
+    figures = {}
+    start = time.perf_counter()
+    file = SampleFile(folder, "train", layout, threads=threads)
+    vocabulary = file.learn()
+    figures["counting ids, rows/s"] = len(file) / (time.perf_counter() - start)
+    start = time.perf_counter()
+    split = file.read(vocabulary, memory_rows=memory_rows, folder=folder)
+    figures["ids to rows, rows/s"] = len(file) / (time.perf_counter() - start)
+    stream = ShuffledStream(split, BATCH, seed=1)
+    batches = len(split) // BATCH
+    for epoch in (0, 1):
+        start = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(lambda k: stream.batch(k).rows[0, 0], range(epoch * batches, (epoch + 1) * batches)):
+                pass
+        figures[f"shuffled batches, epoch {epoch + 1}, rows/s"] = batches * BATCH / (time.perf_counter() - start)
+    one_pass = 1 / figures["ids to rows, rows/s"] + 1 / figures["shuffled batches, epoch 1, rows/s"]
+    figures["Parquet to shuffled batches, vocabulary known, rows/s"] = 1 / one_pass
+    figures["ids known, million"] = vocabulary.rows / 1e6
+    figures["peak memory above the start, bytes a row"] = (peak_memory() - before) / len(split)
+    return figures
+
+
+def write_samples(folder: Path, rows: int) -> float:
+    """Writes train.parquet, and warm.parquet with its first rows; bytes a row of the first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(0)
+    schema = pa.schema([("Label", pa.float32()), *((f"C{i}", pa.int64()) for i in range(FIELDS))])
+    options: dict[str, Any] = {"compression": "lz4", "write_statistics": False}
+    with pq.ParquetWriter(folder / "train.parquet", schema, **options) as writer:
+        for start in range(0, rows, ROW_GROUP):
+            size = min(ROW_GROUP, rows - start)
+            columns = [(random.random(size) < 0.2).astype(np.float32)]
+            for values in SIZES:
+                rank = np.exp(random.random(size) * np.log(values + 1)).astype(np.int64) - 1  # P(n) falls about as 1 / (n + 1)
+                with np.errstate(over="ignore"):
+                    columns.append((rank + 1) * SCATTER)
+            batch = pa.table(columns, schema=schema)
+            writer.write_table(batch)
+            if not start:
+                pq.write_table(batch.slice(0, 10_000), folder / "warm.parquet")
+    fields = [{"name": f"f{i}", "column": f"C{i}", "encoding": "hash"} for i in range(FIELDS)]
+    (folder / "data_info.json").write_text(json.dumps({"label": "Label", "fields": fields}))
+    return (folder / "train.parquet").stat().st_size / rows
+
+
+if __name__ == "__main__":
+    main()
