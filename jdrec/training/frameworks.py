@@ -75,13 +75,14 @@ def launch(request: Request, device: str) -> None:
 
 
 def make_adapter(
-    device: str, spec: ModelSpec, trainer: TrainerConfig, schedule: Schedule, vocabulary: Vocabulary, out: Path, seed: int
+    device: str, spec: ModelSpec, trainer: TrainerConfig, schedule: Schedule, vocabulary: Vocabulary, samples: int, out: Path, seed: int
 ) -> Adapter:
-    """The model in its framework, on its device."""
+    """The model in its framework, on its device. samples: rows of the training split."""
     if trainer.framework == "torch" and (device == "cuda" or launched()):
         from jdrec.training.torch_cuda import make_adapter as make
+        from jdrec.training.torch_cuda.hot_rows import row_counts
 
-        return make(spec, trainer, seed, device)
+        return make(spec, trainer, seed, device, None if trainer.table_gpu_mb is None else row_counts(vocabulary, samples))
     if trainer.framework == "oneflow" and device == "cuda":
         from jdrec.training.oneflow_gpu import OneFlowGpuAdapter
 

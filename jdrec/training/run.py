@@ -91,7 +91,7 @@ def train(
     epoch_batches = math.ceil(len(splits["train"]) / trainer.batch_size)
     decay = trainer.learning_rate_decay
     schedule = Schedule(trainer.learning_rate, decay, decay.every or epoch_batches, last_batch(trainer, epoch_batches))
-    adapter = frameworks.make_adapter(device, spec, trainer, schedule, vocabulary, out, seed)
+    adapter = frameworks.make_adapter(device, spec, trainer, schedule, vocabulary, len(splits["train"]), out, seed)
     if earlier is not None:
         _start_from(adapter, earlier, vocabulary)
     logit_shift = math.log(trainer.negative_share / trainer.positive_weight)
