@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from jdrec.errors import MissingExtra
+from jdrec.errors import DataError, MissingExtra
 from jdrec.serving.failures import Unavailable
 
 if TYPE_CHECKING:
@@ -118,14 +118,17 @@ class TritonClient:
 
         Raises:
             Unavailable: Triton does not answer in time, or answers with an error.
+            DataError: a score is no finite number, since the row's values are so large that the network overflows.
         """
         rows, fields = ids.shape
         tensor = ids.tobytes()
         head = _HEAD % (rows, fields, len(tensor))
         answer = await self.server.ask("POST", self._path, head + tensor, b"inference-header-content-length: %d\r\n" % len(head))
         scores = _read_scores(answer, rows)
-        if scores is None or not np.isfinite(scores).all():
+        if scores is None:
             raise Unavailable(f"Triton's answer for {rows} rows is not a score for each.", kind="triton_error")
+        if not np.isfinite(scores).all():
+            raise DataError("A row has no score: some of its values are too far from those of training for the model's arithmetic.")
         return scores
 
 

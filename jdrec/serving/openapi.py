@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jdrec.errors import MissingExtra
 from jdrec.features.types import SqlType
+from jdrec.serving.rows import MAX_TIME_MS
 
 if TYPE_CHECKING:
     from jdrec.config import ServingConfig
@@ -174,7 +175,8 @@ def _row_schema(feature_set: FeatureSet) -> dict[str, Any]:
     required = {feature_set.request_key, feature_set.request_time}
     properties = {}
     for name, type in feature_set.request.columns.items():
-        schema = _time_schema(feature_set.timezone) if type is SqlType.TIMESTAMP else dict(_TYPES[type])
+        least = 0 if name == feature_set.request_time else -MAX_TIME_MS
+        schema = _time_schema(feature_set.timezone, least) if type is SqlType.TIMESTAMP else dict(_TYPES[type])
         properties[name] = schema if name in required else {**schema, "nullable": True}
     return {
         "type": "object",
@@ -185,9 +187,12 @@ def _row_schema(feature_set: FeatureSet) -> dict[str, Any]:
     }
 
 
-def _time_schema(timezone: str) -> dict[str, Any]:
+def _time_schema(timezone: str, least: int) -> dict[str, Any]:
     return {
-        "oneOf": [{"type": "integer", "format": "int64"}, {"type": "string"}],
+        "oneOf": [
+            {"type": "integer", "format": "int64", "minimum": least, "maximum": MAX_TIME_MS},
+            {"type": "string", "format": "date-time"},
+        ],
         "description": f"Milliseconds since 1970-01-01 UTC, or an ISO 8601 time; without a zone it is in {timezone}.",
         "example": 1459419080000,
     }

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 _SHOWN_PROBLEMS = 20
 _INTEGER_BITS = {SqlType.SMALLINT: 16, SqlType.INT: 32, SqlType.BIGINT: 64}
 _MAX_FLOAT = 3.4028235677973366e38  # from here on a double rounds to an infinite float32
-_MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
+MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -126,7 +126,7 @@ class RowReader:
                     result[name] = None
                 else:
                     result[name] = value = read(value)
-                    if name == self._time and not 0 <= value <= _MAX_TIME_MS:
+                    if name == self._time and not 0 <= value <= MAX_TIME_MS:
                         raise _Wrong("is not a time between 1970 and 9999")
             except _Wrong as wrong:
                 problems.append(_problem(number, name, str(wrong), self.columns[name].value, ""))
@@ -223,7 +223,7 @@ def _read_date(value: Any) -> datetime.date:
 
 def _read_time(value: Any, zone: ZoneInfo) -> int:
     if type(value) is int:
-        if abs(value) <= _MAX_TIME_MS:
+        if abs(value) <= MAX_TIME_MS:
             return value
     elif type(value) is str and (match := _ISO_TIME.fullmatch(value)):
         day, minutes, seconds, fraction, offset = match.groups()
