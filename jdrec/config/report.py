@@ -19,9 +19,10 @@ class ReportConfig(Section, frozen=True, kw_only=True):
     groups: Annotated[
         Names, Meta(description="Features by whose values it shows the test AUC; by default up to four that have few values.")
     ] = field(default_factory=list)
-    figures: Annotated[Names, Meta(description="Figures to show, as bench scripts write them with --json FILE.")] = field(
-        default_factory=list
-    )
+    figures: Annotated[
+        Names,
+        Meta(description="Figures to show, as bench scripts write them with --json FILE; those in bench/ of the run folder are found."),
+    ] = field(default_factory=list)
 
 
 class ImportanceConfig(Section, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from jdrec.config import Config, names
 from jdrec.errors import StageError
-from jdrec.report import charts, filters
-from jdrec.report.charts import Chart
+from jdrec.report import filters, latency
+from jdrec.report.charts import Chart, data, evaluation, parts, serving
+from jdrec.report.charts import importance as permutation
+from jdrec.report.charts import training as learning
 from jdrec.report.html import write
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def contents(folder: Path, config: Config) -> dict[str, Any]:
     training = _json(folder / "checkpoints" / "training.json")
     importance = _json(folder / "importance.json")
     info = _json(folder / "samples" / "data_info.json") or {}
+    served = latency.measured(folder, config.serving.access_log)
     splits = {name: about for name, about in metrics.items() if isinstance(about, Mapping)}
     return {
         "title": _title(record),
@@ -55,10 +58,11 @@ def contents(folder: Path, config: Config) -> dict[str, Any]:
         "features": _features(statistics["features"], importance),
         "has_importance": importance is not None,
         "top": statistics["curves"].get("test", {}).get("top", []),
-        "charts": _charts(statistics, splits, training, importance),
+        "charts": _charts(statistics, splits, training, importance, served),
         "training": training,
         "verify": _json(folder / "verify.json"),
-        "figures": _figures(config),
+        "latency": served,
+        "figures": _figures(folder, config),
         "sql": [(name, (folder / "sql" / name).read_text(encoding="utf-8")) for name in _SQL if (folder / "sql" / name).is_file()],
         "config_yaml": _yaml(record["config"]),
         "environment": record.get("environment") or {},
@@ -152,39 +156,41 @@ def _drift(psi: Mapping[str, float]) -> str:
     return "shifted" if largest > 0.25 else "drifting" if largest > 0.1 else "stable"
 
 
-def _charts(statistics: Mapping[str, Any], splits: Mapping[str, Any], training: Any, importance: Any) -> dict[str, Chart]:
+def _charts(statistics: Mapping[str, Any], splits: Mapping[str, Any], training: Any, importance: Any, served: Any) -> dict[str, Chart]:
     """By id; those without data are not there."""
     made: list[Chart] = []
     if statistics["timeline"]:
-        made.append(charts.label_rate(statistics["timeline"]))
+        made.append(data.label_rate(statistics["timeline"]))
     if training and training["history"]:
-        made += [charts.losses(training["history"]), charts.validation_auc(training["history"])]
+        made += [learning.losses(training["history"]), learning.validation_auc(training["history"])]
     both = {name: about for name, about in statistics["curves"].items() if splits.get(name, {}).get("auc") is not None}
     if both:
         rates = {name: splits[name]["positives"] / splits[name]["rows"] for name in both}
         made += [
-            charts.roc(both, {name: splits[name]["auc"] for name in both}),
-            charts.precision_recall(both, rates),
-            charts.calibration(both),
-            charts.scores(list(both.values())[-1]["histogram"], list(both)[-1], statistics["label"]),
+            evaluation.roc(both, {name: splits[name]["auc"] for name in both}),
+            evaluation.precision_recall(both, rates),
+            evaluation.calibration(both),
+            evaluation.scores(list(both.values())[-1]["histogram"], list(both)[-1], statistics["label"]),
         ]
     if len([point for point in statistics.get("by_time", []) if point["auc"] is not None]) > 1:
-        made.append(charts.auc_by_time(statistics["by_time"]))
+        made.append(parts.auc_by_time(statistics["by_time"]))
     if statistics.get("by_group"):
-        made += charts.auc_by_group(statistics["by_group"])
+        made += parts.auc_by_group(statistics["by_group"])
     if importance:
-        made.append(charts.importance(importance))
+        made.append(permutation.importance(importance))
+    if served:
+        made.append(serving.latency(served))
     return {chart.id: chart for chart in made}
 
 
-def _figures(config: Config) -> list[dict[str, Any]]:
-    """Files of bench scripts.
+def _figures(folder: Path, config: Config) -> list[dict[str, Any]]:
+    """Files of bench scripts: those in bench/ of the run folder, and those that the configuration names.
 
     Raises:
         StageError: one cannot be read.
     """
     found = []
-    for name in names(config.report.figures):
+    for name in [*map(str, sorted((folder / "bench").glob("*.json"))), *names(config.report.figures)]:
         try:
             found.append(json.loads(Path(name).read_text(encoding="utf-8")))
             found[-1]["figures"], found[-1]["bench"]

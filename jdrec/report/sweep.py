@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdrec.report import filters, sweep_charts
+from jdrec.report import filters
 from jdrec.report.charts import Chart
+from jdrec.report.charts import sweep as sweep_charts
 from jdrec.report.html import write
 
 if TYPE_CHECKING:

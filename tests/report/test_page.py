@@ -187,6 +187,27 @@ def test_a_verification_is_shown(finished: Run, tmp_path: Any) -> None:
         write_page(finished)
 
 
+def test_the_latency_that_the_run_measured_while_it_served_is_shown(finished: Run) -> None:
+    log = finished.folder / "service.jsonl"
+    bench = finished.folder / "bench" / "serving.json"
+    log.write_text(
+        "".join(json.dumps({"time": 1, "path": "/predict", "status": 200, "ms": ms / 10, "rows": 1}) + "\n" for ms in range(1, 101))
+    )
+    bench.parent.mkdir()
+    bench.write_text(json.dumps({"bench": "serving", "time": "t", "command": "c", "figures": {"p99, ms": 7.125}}))
+    try:
+        write_page(finished)
+        found = Reader((finished.folder / "report.html").read_text())
+        assert found.rows["Latency"][1][:8] == ["/predict", "100", "0", "1", "5.0", "9.5", "9.9", "10.0"]
+        assert found.json["latency-spec"]["description"] == "Time to answer: /predict half within 5.0 ms, 99 % within 9.9 ms."
+        assert found.rows["Figures of serving"][1] == ["p99, ms", "7.125"]
+    finally:
+        log.unlink()
+        bench.unlink()
+        bench.parent.rmdir()
+        write_page(finished)
+
+
 def test_without_the_library_or_the_wish_there_is_no_page(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.skipped(finished.config) is None
     off = config_of(finished.folder, report={"enabled": False})

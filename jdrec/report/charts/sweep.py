@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jdrec.report.charts import SERIES, Chart, Spec
+from jdrec.report.charts.base import SERIES, Chart, Spec
 
 if TYPE_CHECKING:
     from jdrec.sweep.configurations import Configuration
