@@ -5,7 +5,8 @@
 # make reference    rewrites docs/reference.md and docs/functions.md
 # make spark-jars   fetches OpenMLDB's batch engine for engine=spark
 # make parity       40 random feature sets on the embedded engine and on OpenMLDB's, some minutes
-# make bench        the figures of docs/performance.md
+# make bench        all benches in small sizes, compared with the last time, minutes; BENCH="--only reader" runs some
+# make bench-full   the sizes of docs/performance.md, an hour or more
 # make clean        removes results; .venv stays
 
 EXTRAS := oneflow,openmldb,serving,report,sweep,dev
@@ -15,9 +16,8 @@ PIP := .venv/bin/pip --quiet --disable-pip-version-check
 # OneFlow's graph compiler crashed once after hundreds of other tests in the same process; it gets one of its own.
 GRAPH_TESTS := tests/training/test_oneflow_gpu.py
 PARITY_TESTS := tests/parity/test_parity.py
-BENCHES := $(filter-out bench/common.py,$(wildcard bench/*.py))
 
-.PHONY: setup demo test lint golden reference spark-jars parity bench clean
+.PHONY: setup demo test lint golden reference spark-jars parity bench bench-full clean
 
 setup: .venv/.installed
 
@@ -62,7 +62,10 @@ parity: spark-jars
 	$(PYTHON) -m pytest $(PARITY_TESTS)
 
 bench: setup
-	set -e; for script in $(BENCHES); do $(PYTHON) $$script --json outputs/bench/$$(basename $$script .py).json; done
+	$(PYTHON) bench/suite.py $(BENCH)
+
+bench-full: setup
+	$(PYTHON) bench/suite.py --full $(BENCH)
 
 clean:
 	rm -rf outputs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

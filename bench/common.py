@@ -47,7 +47,12 @@ def report(name: str, figures: dict[str, Any], json_file: Path | None) -> None:
     for key, value in figures.items():
         print(f"{key:{width}}  {value:,.4g}" if isinstance(value, float) else f"{key:{width}}  {value}")
     if json_file:
-        when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        result = {"bench": name, "time": when, "command": " ".join(sys.argv), "machine": machine(), "figures": figures}
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(result, indent=2) + "\n")
+        write(name, figures, json_file)
+
+
+def write(name: str, figures: dict[str, Any], json_file: Path) -> None:
+    """Writes figures with the machine's description."""
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    result = {"bench": name, "time": when, "command": " ".join(sys.argv), "machine": machine(), "figures": figures}
+    json_file.parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_text(json.dumps(result, indent=2) + "\n")

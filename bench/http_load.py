@@ -9,7 +9,6 @@ stalls does not hide it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import resource
@@ -18,6 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import common
 
 
 class Connection(asyncio.Protocol):
@@ -110,7 +111,7 @@ def percentile(ordered: list[float], share: float) -> float:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = common.parser(__doc__ or "")
     arguments.add_argument("url")
     arguments.add_argument("bodies", type=Path)
     arguments.add_argument("--rate", type=float)
@@ -138,6 +139,8 @@ def main() -> None:
         "client_cpu_s": usage.ru_utime + usage.ru_stime,
     }
     print(json.dumps(result))
+    if options.json:
+        common.write("http_load", result, options.json)
 
 
 if __name__ == "__main__":

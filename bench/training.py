@@ -11,6 +11,7 @@ a sparse embedding and SparseAdam. deepctr-torch (the extra `bench`) has its own
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -50,7 +51,12 @@ def main() -> None:
         "torch trainer": lambda: trainer_loop("torch", spec, split, given.batches),
         "deepctr-torch": lambda: deepctr(raw, given.ids // FIELDS),
     }
-    best = measure({name: make() for name, make in makers.items() if not given.only or name in given.only}, given.rounds)
+    needed = {"oneflow": "oneflow", "torch": "torch", "deepctr-torch": "deepctr_torch"}
+    missing = {name for name in makers if importlib.util.find_spec(needed[name.split()[0]]) is None}
+    for name in sorted(missing):
+        print(f"skipped: {name}, which is not installed")
+    wanted = {name: make for name, make in makers.items() if name not in missing and (not given.only or name in given.only)}
+    best = measure({name: make() for name, make in wanted.items()}, given.rounds)
     figures: dict[str, Any] = {f"{name} ms/batch": 1e3 * seconds / given.batches for name, seconds in best.items()}
     figures |= {f"{name} samples/s": BATCH * given.batches / seconds for name, seconds in best.items()}
     for framework in ("oneflow", "torch"):
