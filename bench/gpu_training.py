@@ -31,6 +31,7 @@ from jdrec.features.spec import Encoding
 from jdrec.models import FieldSpec, ModelSpec
 from jdrec.training.data import Batch, ShuffledStream
 from jdrec.training.metrics import all_metrics
+from jdrec.training.torch_cuda.cached import CachedTable
 from jdrec.training.torch_cuda.fast import FastAdapter
 from jdrec.training.torch_cuda.feed import Feed, gather_rows, gather_values
 from jdrec.training.torch_cuda.graph import DeviceQueue
@@ -57,6 +58,7 @@ def main() -> None:
     options.add_argument("--table-gpu-mb", type=int, help="of step: MiB of the GPU for the table; other rows are in host memory")
     options.add_argument("--seeds", type=int, default=3, help="of auc")
     options.add_argument("--epochs", type=int, default=5, help="of trainer")
+    options.add_argument("--memory-rows", type=int, nargs="+", help="of trainer: trainer.memory_rows; fewer than samples: on disk")
     options.add_argument("--folder", type=Path, default=Path("/tmp/jdrec-bench"), help="of trainer: where samples and checkpoints go")
     options.add_argument("--profile", action="store_true")
     given = options.parse_args()
@@ -69,13 +71,15 @@ def main() -> None:
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "gpus": group.count, "rows": spec.rows}
     if given.what == "step":
         rows, labels = samples(spec, given.samples, seed=group.rank)
+        # Counted in other samples than are trained on: rows that both lack are what a larger data set has.
+        counts = np.bincount(samples(spec, given.samples, seed=1000)[0].reshape(-1), minlength=spec.rows) if given.table_gpu_mb else None
         for batch in given.batches:
-            figures |= step_speed(group, spec, rows, labels, batch, given)
+            figures |= step_speed(group, spec, rows, labels, counts, batch, given)
             torch.cuda.empty_cache()
     elif given.what == "auc":
         figures |= auc(group, spec, given.samples, given.seeds)
     else:
-        figures |= trainer(spec, given.samples, given.batches, given.epochs, given.folder)
+        figures |= trainer(spec, given)
     if group.is_main:
         report("gpu_training", figures, given.json)
 
@@ -105,12 +109,18 @@ def samples(spec: ModelSpec, count: int, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 def step_speed(
-    group: Processes, spec: ModelSpec, rows: np.ndarray, labels: np.ndarray, batch: int, given: argparse.Namespace
+    group: Processes,
+    spec: ModelSpec,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    counts: np.ndarray | None,
+    batch: int,
+    given: argparse.Namespace,
 ) -> dict[str, Any]:
     """Million samples a second, all GPUs together: the median and the best of three rounds."""
     device, fields = group.device, len(spec.fields)
     config = msgspec.convert({"framework": "torch", "table_gpu_mb": given.table_gpu_mb}, TrainerConfig)
-    table = make_table(spec, config, group, np.bincount(rows.reshape(-1), minlength=spec.rows))
+    table = make_table(spec, config, group, counts)
     table.state[:, :DIM].normal_(0, 1e-4)
     kind = {"bf16": torch.bfloat16, "fp32": torch.float32}[given.dtype]
     holder: Any = SingleRows(table, batch, fields) if group.count == 1 else ShardedRows(table, spec, batch, kind, group)
@@ -174,6 +184,7 @@ def step_speed(
         f"{batch}: us/step": 1e6 * statistics.median(times),
         f"{batch}: seconds to compile": ready,
         f"{batch}: peak GiB": torch.cuda.max_memory_allocated() / 2**30,
+        f"{batch}: share of occurrences on the GPU": float(table.is_hot[rows].mean()) if isinstance(table, CachedTable) else 1.0,
         f"{batch}: GiB of the table in host memory": 0.0 if table.rest is None else table.rest.nbytes / 2**30,
     }
 
@@ -243,10 +254,13 @@ def with_signal(spec: ModelSpec, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return (random.random(len(rows)) < 1 / (1 + np.exp(-logit))).astype(np.float32), logit
 
 
-def trainer(spec: ModelSpec, count: int, batches: list[int], epochs: int, folder: Path) -> dict[str, Any]:
-    """`task=train` on sample files: ids of 64 bits in Parquet."""
+def trainer(spec: ModelSpec, given: argparse.Namespace) -> dict[str, Any]:
+    """`task=train` on sample files, ids of 64 bits in Parquet: reading them, and whole trainings."""
     from jdrec import training
+    from jdrec.training.data import read_layout
+    from jdrec.training.reader import SampleFile
 
+    count, epochs, folder = given.samples, given.epochs, given.folder
     speeds: list[float] = []
 
     class Speeds(logging.Handler):
@@ -260,24 +274,39 @@ def trainer(spec: ModelSpec, count: int, batches: list[int], epochs: int, folder
     log.setLevel(logging.INFO)
     log.addHandler(Speeds())
     figures: dict[str, Any] = {"bytes on disk": write_samples(spec, count, folder / "samples")}
-    for batch in batches:
-        speeds.clear()
+    layout = read_layout(folder / "samples")
+    SampleFile(folder / "samples", "valid", layout).learn()  # compiles
+    for name in ("first", "again"):
         start = time.perf_counter()
-        values = {"framework": "torch", "device": "cuda", "amp": "bf16", "batch_size": batch, "epochs": epochs, "resume": False}
-        values |= {"loss_print_interval": max(20, 500_000 // batch), "eval_interval": 10**9, "train_batches": 10**9}
-        config = msgspec.convert(values, TrainerConfig)
-        network = msgspec.convert({"name": "deepfm", "embedding_dim": DIM, "dnn": HIDDEN, "dropout": DROPOUT}, ModelConfig)
-        result = training.train(network, config, folder / "samples", folder / "out", seed=0)
-        total = time.perf_counter() - start
-        shutil.rmtree(folder / "out")
-        figures |= {
-            f"{batch}: million samples/s, median of the log": statistics.median(speeds[1:]) / 1e6,
-            f"{batch}: seconds from files to report": total,
-            f"{batch}: million samples/s from files to report": result.step * batch / total / 1e6,
-            f"{batch}: seconds of the loop, compiling included": result.seconds,
-            f"{batch}: batches": result.step,
-            f"{batch}: parameters": result.parameters,
-        }
+        file = SampleFile(folder / "samples", "train", layout)
+        vocabulary = file.learn()
+        learnt = time.perf_counter()
+        file.read(vocabulary)
+        figures |= {f"{name}: seconds to count ids": learnt - start, f"{name}: seconds to read and map": time.perf_counter() - learnt}
+    del vocabulary
+    for batch in given.batches:
+        for memory_rows in given.memory_rows or [None]:
+            speeds.clear()
+            start = time.perf_counter()
+            values = {"framework": "torch", "device": "cuda", "amp": "bf16", "batch_size": batch, "epochs": epochs, "resume": False}
+            values |= {"loss_print_interval": max(20, 500_000 // batch), "eval_interval": 10**9, "train_batches": 10**9}
+            values |= {} if memory_rows is None else {"memory_rows": memory_rows}
+            config = msgspec.convert(values, TrainerConfig)
+            network = msgspec.convert({"name": "deepfm", "embedding_dim": DIM, "dnn": HIDDEN, "dropout": DROPOUT}, ModelConfig)
+            result = training.train(network, config, folder / "samples", folder / "out", seed=0)
+            total = time.perf_counter() - start
+            shutil.rmtree(folder / "out")
+            where = f"{batch}" + ("" if memory_rows is None else f", {memory_rows:,} rows in memory")
+            # The log's first interval compiles; epochs begin and end inside the others.
+            figures |= {
+                f"{where}: million samples/s, mean of the log": statistics.harmonic_mean(speeds[1:]) / 1e6,
+                f"{where}: median": statistics.median(speeds[1:]) / 1e6,
+                f"{where}: seconds from files to report": total,
+                f"{where}: million samples/s from files to report": result.step * batch / total / 1e6,
+                f"{where}: seconds of the loop, compiling included": result.seconds,
+                f"{where}: batches": result.step,
+                f"{where}: parameters": result.parameters,
+            }
     return figures
 
 
@@ -292,7 +321,13 @@ def write_samples(spec: ModelSpec, count: int, folder: Path) -> int:
         scatter = np.int64(-7046029254386353131)  # odd, so that ids stay distinct
         with np.errstate(over="ignore"):
             columns = {f"C{i}": ids[:, i].astype(np.int64) * scatter for i in range(len(spec.fields))}
-        pq.write_table(pa.table({"Label": labels, **columns}), folder / f"{split}.parquet", compression="none", use_dictionary=False)
+        pq.write_table(
+            pa.table({"Label": labels, **columns}),
+            folder / f"{split}.parquet",
+            compression="none",
+            use_dictionary=False,
+            row_group_size=1 << 16,
+        )
     fields = [{"name": field.name, "column": f"C{i}", "encoding": "hash"} for i, field in enumerate(spec.fields)]
     (folder / "data_info.json").write_text(json.dumps({"label": "Label", "fields": fields}))
     return (folder / "train.parquet").stat().st_size

@@ -84,6 +84,8 @@ class Order:
                 for key in [key for key in self._windows if key < (epoch, number)][:-1]:  # the one before: threads may be at its end
                     self._forget(key)
             else:
+                if 2 * offset > self.count:  # nobody should wait for the next epoch's permutation
+                    self._get(epoch + 1, 0)
                 for key in [key for key in self._windows if key < (epoch - 1, 0)]:
                     self._forget(key)
         return wanted.result()

@@ -13,7 +13,7 @@ from jdrec.training.torch_cuda.processes import Processes
 if TYPE_CHECKING:
     from jdrec.training.adapter import Stream
 
-_THREADS = 6  # that gather batches
+_THREADS = 8  # that gather batches; they wait for memory, not for each other
 
 
 class Upcoming(NamedTuple):
@@ -41,7 +41,7 @@ class FetchedAhead:
     def __init__(self, stream: Stream, batch: int, processes: Processes):
         split = self.split = stream.split
         self.batch_size = stream.batch_size
-        scaled = split.values is not None or bool(split.shares)
+        scaled = split.values is not None
         self._shape = Shape(batch, split.rows.shape[1], scaled, split.positive_weight != 1)
         self._stream, self._group = stream, processes
         self._feed: Feed | None = None

@@ -70,17 +70,23 @@ def filler(stream: Stream, rank: int, processes: int) -> Callable[[Inputs, int],
 
 
 def copy_samples(split: Split, index: np.ndarray, inputs: Inputs) -> None:
-    """Copies the samples at `index`, several times as fast as indexing does where there are only ids."""
-    if inputs.scale is not None or inputs.weights is not None:
-        inputs.fill(split.batch(index))
-        return
-    gather_rows(split.rows, index, inputs.rows.numpy())
-    gather_values(split.labels, index, inputs.labels.numpy())
+    """Copies the samples at `index`: what `Inputs.fill` does with `split.batch(index)`, in place and without holding the interpreter's lock.
+
+    Args:
+        split: of fields of one column each; in memory, or mapped from disk.
+    """
+    labels = np.asarray(split.labels)
+    gather_rows(np.asarray(split.rows), index, inputs.rows.numpy())
+    gather_values(labels, index, inputs.labels.numpy())
+    if inputs.scale is not None:
+        gather_scale(np.asarray(split.values), index, np.array(split.numeric), inputs.scale.numpy())
+    if inputs.weights is not None:
+        weigh(inputs.labels.numpy(), split.positive_weight, inputs.weights.numpy())
 
 
 @numba.njit(nogil=True, cache=True)
 def gather_rows(source: Any, index: Any, out: Any) -> None:
-    """out[i] = source[index[i]], without holding the interpreter's lock. source: [samples, n]; out: [batch, n]."""
+    """out[i] = source[index[i]]. source: [samples, n]; out: [batch, n]."""
     for i in range(len(index)):
         row = index[i]
         for j in range(out.shape[1]):
@@ -92,3 +98,20 @@ def gather_values(source: Any, index: Any, out: Any) -> None:
     """out[i] = source[index[i]]. source: [samples]; out: [batch]."""
     for i in range(len(index)):
         out[i] = source[index[i]]
+
+
+@numba.njit(nogil=True, cache=True)
+def gather_scale(values: Any, index: Any, columns: Any, out: Any) -> None:
+    """out[i, columns] = values[index[i]], and 1 in other columns. values: [samples, numeric fields]; out: [batch, fields]."""
+    out[...] = 1
+    for i in range(len(index)):
+        row = index[i]
+        for j in range(len(columns)):
+            out[i, columns[j]] = values[row, j]
+
+
+@numba.njit(nogil=True, cache=True)
+def weigh(labels: Any, positive: Any, out: Any) -> None:
+    """out[i] = positive for a positive label, 1 for others."""
+    for i in range(len(labels)):
+        out[i] = positive if labels[i] > 0.5 else 1

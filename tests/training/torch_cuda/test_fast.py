@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,28 +28,36 @@ def config(**values: Any) -> TrainerConfig:
     return msgspec.convert({"framework": "torch", "batch_size": BATCH, **values}, TrainerConfig)
 
 
-@dataclass
 class Samples:
     """A split, and a stream of its batches in order."""
 
-    batches: list[Batch]
-    batch_size: int = BATCH
-    positive_weight: float = 1.0
-    shares: tuple = ()
+    batch_size = BATCH
 
-    def __post_init__(self) -> None:
-        self.split = self
-        self.rows = np.concatenate([batch.rows for batch in self.batches])
-        self.labels = np.concatenate([batch.labels for batch in self.batches])
-        scales = [batch.scale for batch in self.batches]
-        self.scale = None if scales[0] is None else np.concatenate(scales)
-        self.values = self.scale
+    def __init__(self, batches: list[Batch], positive_weight: float = 1.0, folder: Path | None = None):
+        self.split: Any = self
+        self.positive_weight = np.float32(positive_weight)
+        self.rows = in_folder(np.concatenate([batch.rows for batch in batches]), folder, "rows")
+        self.labels = in_folder(np.concatenate([batch.labels for batch in batches]), folder, "labels")
+        self.scale = None if batches[0].scale is None else np.concatenate([batch.scale for batch in batches if batch.scale is not None])
+        self.numeric = [self.rows.shape[1] - 1]
+        self.values = None if self.scale is None else in_folder(self.scale[:, self.numeric], folder, "values")
 
     def index(self, k: int) -> np.ndarray:
         return np.arange(k * BATCH, (k + 1) * BATCH)
 
     def batch(self, index: Any) -> Batch:
-        return Batch(self.rows[index], None if self.scale is None else self.scale[index], self.labels[index])
+        labels = self.labels[index]
+        weights = None if self.positive_weight == 1 else np.where(labels > 0.5, self.positive_weight, np.float32(1))
+        return Batch(self.rows[index], None if self.scale is None else self.scale[index], labels, weights)
+
+
+def in_folder(array: np.ndarray, folder: Path | None, name: str) -> np.ndarray:
+    """The array itself, or mapped from a file."""
+    if folder is None:
+        return array
+    result = np.memmap(folder / name, array.dtype, "w+", shape=array.shape)
+    result[...] = array
+    return result
 
 
 def assert_same(left: dict[str, np.ndarray], right: dict[str, np.ndarray], atol: float = 0.0) -> None:
@@ -68,13 +76,16 @@ def test_training_is_that_of_the_plain_adapter(spec: ModelSpec) -> None:
     np.testing.assert_allclose(fast.logits(batches[0]), plain.logits(batches[0]), atol=1e-4)
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_batches_gathered_ahead_are_the_same_batches(spec: ModelSpec, scaled: bool) -> None:
+@pytest.mark.parametrize(("scaled", "positive_weight", "on_disk"), [(False, 1.0, False), (True, 1.0, True), (True, 3.0, False)])
+def test_batches_gathered_ahead_are_the_same_batches(
+    spec: ModelSpec, scaled: bool, positive_weight: float, on_disk: bool, tmp_path: Path
+) -> None:
     batches = [batch if scaled else Batch(batch.rows, None, batch.labels) for batch in random_batches(40)]
+    samples = Samples(batches, positive_weight, tmp_path if on_disk else None)
     one, two = (FastAdapter(spec, config(), 7, Processes("cpu")) for _ in range(2))
-    ahead = two.batches(Samples(batches))
+    ahead = two.batches(samples)
     for k in [*range(20), *range(3, 8)]:  # a restart on the way
-        one.train_batch(batches[k], 1e-2)
+        one.train_batch(samples.batch(samples.index(k)), 1e-2)
         two.train_batch(ahead.batch(k), 1e-2)
     assert_same(one.weights(), two.weights())
     assert ahead.index(2).tolist() == list(range(2 * BATCH, 3 * BATCH))
