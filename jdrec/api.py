@@ -66,11 +66,11 @@ def open_run(folder: str | Path) -> Run:
     Raises:
         StageError: it is not the folder of a run.
     """
-    from jdrec.config import load
+    from jdrec.tracking.earlier import earlier_config
     from jdrec.tracking.runs import read_run
 
-    record = read_run(Path(folder)).record
-    return Run(load(dict(record["config"])), Path(folder), done={stage["stage"] for stage in record["stages"]})
+    done = {stage["stage"] for stage in read_run(Path(folder)).record["stages"]}
+    return Run(earlier_config(Path(folder)), Path(folder), done=done)
 
 
 def render(run: Run) -> dict[str, str]:

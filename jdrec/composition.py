@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import math
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jdrec.config import Config, defaults, load
-from jdrec.errors import ConfigError, JdrecError, MissingExtra, StageError, nearest
+from jdrec.errors import ConfigError, JdrecError, MissingExtra, nearest
 from jdrec.paths import CONF
 
 log = logging.getLogger(__name__)
@@ -123,11 +122,10 @@ def _over_earlier_run(composed: Any, overrides: list[str]) -> Any:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
 
-    file = Path(composed.run) / "run.json"
-    try:
-        earlier = OmegaConf.create(json.loads(file.read_text(encoding="utf-8"))["config"])
-    except (OSError, ValueError, KeyError) as error:
-        raise StageError(f"{composed.run} is not the folder of a run ({file.name}: {error}).", where="run") from None
+    from jdrec.tracking.earlier import earlier_values
+    from jdrec.tracking.runs import read_run
+
+    earlier = OmegaConf.create(earlier_values(read_run(Path(composed.run), "run")))
     for own in ("task", "run", "request"):
         earlier[own] = composed[own]
     for override in OverridesParser.create().parse_overrides(overrides):

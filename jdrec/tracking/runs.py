@@ -51,8 +51,11 @@ class RunFolder:
         return place
 
 
-def read_run(folder: Path) -> RunFolder:
+def read_run(folder: Path, where: str = "runs") -> RunFolder:
     """Reads a run's folder.
+
+    Args:
+        where: the key that names it, for the message.
 
     Raises:
         StageError: it is not the folder of a run.
@@ -61,7 +64,7 @@ def read_run(folder: Path) -> RunFolder:
         record = json.loads((folder / FILE).read_text(encoding="utf-8"))
         record["config"], record["task"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StageError(f"{folder} is not the folder of a run ({FILE}: {error}).", where="runs") from None
+        raise StageError(f"{folder} is not the folder of a run ({FILE}: {error}).", where=where) from None
     return RunFolder(folder, record, dict(_numbers("", _metrics(folder))))
 
 
