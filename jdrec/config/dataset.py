@@ -27,6 +27,10 @@ class JdGeneratorConfig(Section, frozen=True, kw_only=True, tag_field="generator
     actions: Annotated[int, Meta(ge=0, description="Rows of bo_action.")] = 100_000
     requests: Annotated[int, Meta(ge=1, description="Rows of flattenRequest, and of action.")] = 20_000
     days: Annotated[int, Meta(ge=1, le=10_000, description="Length of the generated period in days; it starts on 2016-02-01.")] = 75
+    hot_pairs: Annotated[int, Meta(ge=0, description="Pairs of user and product that have hot_rows rows of bo_action each.")] = 0
+    hot_rows: Annotated[int, Meta(ge=1, description="Rows of bo_action that each hot pair has at least; they count among the actions.")] = (
+        100_000
+    )
     label_rate: Annotated[float, Meta(gt=0, lt=1, description="Share of positive labels that is aimed at.")] = 0.11
     shuffle: Annotated[bool, Meta(description="Write rows in random order instead of time order.")] = False
     seed: Annotated[int, Meta(ge=0, description="Seed of the generator.")] = 2016

@@ -7,7 +7,7 @@ The first line names the columns. An empty cell without quotes, `null` and `NULL
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from csv import reader as csv_reader
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,15 @@ class CsvFile:
                     yield {name: self._convert(name, batch.column(name), name in encoded) for name in columns}
         except pa.ArrowInvalid as error:
             raise self._explain(columns, types, error) from None
+
+    def parts(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[Callable[[], dict[str, Any]]]:
+        """As `read`; whoever iterates reads."""
+        for part in self.read(columns, encoded):
+            yield lambda part=part: part  # type: ignore[misc]
+
+    def repeats(self, column: str) -> bool:
+        """A CSV file does not tell."""
+        return True
 
     def max_time(self, column: str) -> int | None:
         """The latest value of a time column in milliseconds."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from jdrec.features.types import SqlType
 
 T = SqlType
 _EXAMPLES = 3
+_MOST_ROWS = 1 << 20  # rows of a part
+_BYTES_OF_A_CODE = 3
 _CODES = pa.dictionary(pa.int32(), pa.string())
 _PER_MS = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}  # multiply, divide
 
@@ -44,14 +47,51 @@ class ParquetFile:
         return self.metadata.num_rows
 
     def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-        """Row groups as arrays of the declared types; string columns in `encoded` come as dictionaries."""
-        with pq.ParquetFile(self.path, read_dictionary=[name for name in columns if name in encoded]) as file:
-            for group in range(file.num_row_groups):
-                try:
-                    data = file.read_row_group(group, columns=list(columns))
-                except (pa.ArrowInvalid, OSError) as error:
-                    raise DataError(f"table {self.table.name!r}: cannot read {self.path}: {str(error).splitlines()[0]}") from None
-                yield {name: self._convert(name, arrow.one_chunk(data.column(name)), name in encoded) for name in columns}
+        """Row groups, large ones in pieces, as arrays of the declared types; string columns in `encoded` come as dictionaries."""
+        for part in self.parts(columns, encoded):
+            yield part()
+
+    def parts(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[Callable[[], dict[str, Any]]]:
+        """The same, each still to be read by a call. Several threads may read different row groups."""
+        for group in range(self.metadata.num_row_groups):
+            if self.metadata.row_group(group).num_rows <= _MOST_ROWS:
+                yield partial(self._read_group, group, list(columns), encoded)
+            else:
+                yield from self._pieces(group, list(columns), encoded)
+
+    def repeats(self, column: str) -> bool:
+        """Whether the file holds the column as codes: plain strings take more than some bytes each."""
+        place = self.metadata.schema.names.index(column) if column in self.metadata.schema.names else -1
+        chunks = (
+            [self.metadata.row_group(group).column(place) for group in range(min(self.metadata.num_row_groups, 1))] if place >= 0 else []
+        )
+        return all(chunk.total_uncompressed_size <= _BYTES_OF_A_CODE * chunk.num_values for chunk in chunks)
+
+    def _open(self, columns: list[str], encoded: Collection[str]) -> pq.ParquetFile:
+        return pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=[name for name in columns if name in encoded])
+
+    def _read_group(self, group: int, columns: list[str], encoded: Collection[str]) -> dict[str, Any]:
+        try:
+            with self._open(columns, encoded) as file:
+                return self._converted(file.read_row_group(group, columns=columns), columns, encoded)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._unreadable(error) from None
+
+    def _pieces(self, group: int, columns: list[str], encoded: Collection[str]) -> Iterator[Callable[[], dict[str, Any]]]:
+        """A large row group, read by whoever iterates."""
+        try:
+            with self._open(columns, encoded) as file:
+                for batch in file.iter_batches(_MOST_ROWS, [group], columns):
+                    part = self._converted(batch, columns, encoded)
+                    yield lambda part=part: part  # type: ignore[misc]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._unreadable(error) from None
+
+    def _converted(self, data: Any, columns: list[str], encoded: Collection[str]) -> dict[str, Any]:
+        return {name: self._convert(name, arrow.one_chunk(data.column(name)), name in encoded) for name in columns}
+
+    def _unreadable(self, error: Exception) -> DataError:
+        return DataError(f"table {self.table.name!r}: cannot read {self.path}: {str(error).splitlines()[0]}")
 
     def max_time(self, column: str) -> int | None:
         """The latest value of a time column in milliseconds: from the file's statistics, or by reading the column."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,15 @@ class TableFiles:
         """
         for file in self.files:
             yield from file.read(columns, encoded)
+
+    def parts(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[Callable[[], dict[str, Any]]]:
+        """The parts of `read`, each still to be read by a call: in any thread, but no part that comes later may be asked for before."""
+        for file in self.files:
+            yield from file.parts(columns, encoded)
+
+    def repeats(self, column: str) -> bool:
+        """Whether the files hold a column's values as codes, so that it is quickly read as a dictionary."""
+        return all(file.repeats(column) for file in self.files)
 
     def max_time(self, column: str) -> int | None:
         """The largest value of a time column in epoch milliseconds, None for no rows; cheap for Parquet."""

@@ -388,3 +388,21 @@ def test_local_time_text_is_utc8() -> None:
         "2016-01-31 23:59:59",
         "2016-02-29 01:01:01",
     ]
+
+
+def test_hot_pairs_have_their_rows(tmp_path: Path) -> None:
+    make(
+        JdGeneratorConfig(users=40, products=10, actions=6_000, requests=300, days=40, seed=7, hot_pairs=2, hot_rows=1_500), tmp_path / "jd"
+    )
+    actions = Counter(read(tmp_path / "jd", "bo_action")["pair_id"].to_pylist())
+    assert sum(actions.values()) == 6_000
+    assert sum(rows >= 1_500 for rows in actions.values()) == 2
+    requests = set(read(tmp_path / "jd", "flattenRequest_clean")["pair_id"].to_pylist())
+    assert {pair for pair, rows in actions.items() if rows >= 1_500} <= requests
+
+
+def test_hot_pairs_that_find_no_room_are_refused(tmp_path: Path) -> None:
+    settings = JdGeneratorConfig(users=40, products=10, actions=6_000, requests=300, days=40, hot_pairs=4, hot_rows=1_000)
+    with pytest.raises(ConfigError, match=r"1 hot pairs of 1,000 rows find no room") as error:
+        make(settings, tmp_path / "jd")
+    assert error.value.where == "dataset.generate.hot_pairs"

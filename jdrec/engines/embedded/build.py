@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 import numba
 
-from jdrec.engines.embedded.kernels import evaluator, slabs
+from jdrec.engines.embedded.kernels import bulk, evaluator, slabs
 
-ENTRY_POINTS = evaluator.ENTRY_POINTS | slabs.ENTRY_POINTS
+ENTRY_POINTS = evaluator.ENTRY_POINTS | slabs.ENTRY_POINTS | bulk.ENTRY_POINTS
 
 # What the machine code may call: memory intrinsics become libc functions, which every process has.
 _ALLOWED = ("memset", "memcpy", "memmove", "bzero")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jdrec.dataset.tables import TableSet
+from jdrec.engines.embedded.building import StoreBuilder
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.joins import last_join
-from jdrec.engines.embedded.load import load_tables
+from jdrec.engines.embedded.load import load_some, stream
 from jdrec.engines.embedded.plan import Plan, Result, Walk
 from jdrec.engines.embedded.planner import make_plan
 from jdrec.engines.embedded.program import StoreProgram
 from jdrec.engines.embedded.results import decode
 from jdrec.engines.embedded.rows import OutputRows
-from jdrec.engines.embedded.stores import Rows, build_store, check_times
+from jdrec.engines.embedded.stores import Rows, check_times
+from jdrec.engines.embedded.turns import in_turn
 from jdrec.engines.embedded.vector import Vector
 from jdrec.engines.report import ExtractReport
 from jdrec.errors import DataError
@@ -50,7 +52,7 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: in
     plan = make_plan(feature_set)
     threads = threads or cores()
     with ThreadPoolExecutor(threads) as pool:
-        batch = Batch(plan, tables, pool, progress)
+        batch = Batch(plan, tables, pool, threads, progress)
         with progress.task("features", total=batch.rows) as task:
             for rows in _write(out, plan.schema, batch.chunks(threads)):
                 task.advance(rows)
@@ -60,37 +62,42 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, threads: in
 class Batch:
     """A request table's windows and joins, ready to be evaluated in chunks."""
 
-    def __init__(self, plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, progress: Progress):
+    def __init__(self, plan: Plan, tables: TableSet, pool: ThreadPoolExecutor, threads: int, progress: Progress):
         self.plan = plan
         self._pool = pool
         feature_set = plan.feature_set
-        data = load_tables(plan, tables, progress, pool=pool)
-        self._request = data[feature_set.request_table]
-        self.rows = len(self._request[feature_set.request_time])
-        times = request_times(self._request[feature_set.request_time], f"{feature_set.request_table}.{feature_set.request_time}")
-        self._joins: dict[str, dict[str, Vector]] = {}
-        if not plan.has_windows_over_joins:  # else they wait for the joins
-            building = [pool.submit(build_store, store, data, self._request, times, self._joins) for store in plan.stores]
-        for join in plan.joins:
-            chosen = last_join(join, self._request, self._joins, data[join.table], self.rows)
-            self._joins[join.name] = {name: data[join.table][name].take(chosen) for name in plan.joined_columns(join.name)}
-        if plan.has_windows_over_joins:
-            building = [pool.submit(build_store, store, data, self._request, times, self._joins) for store in plan.stores]
+        with progress.task("read tables", total=len(list(tables))) as task:
+            data = load_some({name: plan.whole_columns(name) for name in tables}, tables, pool)
+            self._request = data[feature_set.request_table]
+            self.rows = len(self._request[feature_set.request_time])
+            times = request_times(self._request[feature_set.request_time], f"{feature_set.request_table}.{feature_set.request_time}")
+            joining = pool.submit(self._join, data)
+            builders = list(pool.map(lambda store: StoreBuilder(store, self._request, times), plan.stores))
+            del data
+            for name in tables:
+                fed = [builder for builder in builders if name in builder.plan.tables]
+                if fed:
+                    stream(name, tables[name], plan.window_columns(name), fed, pool, threads + 1)
+                task.advance()
+        self._joins = joining.result()
         self._stores: list[tuple[StoreProgram, Rows]] = []
-        for built in building:
-            store, rows = built.result()
+        while builders:
+            store, rows = builders.pop(0).build(self._joins, pool)
             self._stores.append((StoreProgram(store), rows))
+
+    def _join(self, data: Mapping[str, Mapping[str, Vector]]) -> dict[str, dict[str, Vector]]:
+        """The columns of the requests' joined rows, by join."""
+        result: dict[str, dict[str, Vector]] = {}
+        for join in self.plan.joins:
+            chosen = last_join(join, self._request, result, data[join.table], self.rows)
+            result[join.name] = {name: data[join.table][name].take(chosen) for name in self.plan.joined_columns(join.name)}
+        return result
 
     def chunks(self, threads: int) -> Iterator[pa.RecordBatch]:
         """The output in the request table's order."""
         size = max(1, min(_CHUNK, -(-self.rows // threads)))
-        pending: list[Future[pa.RecordBatch]] = []
-        for first in range(0, self.rows, size):
-            pending.append(self._pool.submit(self.compute, first, min(first + size, self.rows)))
-            if len(pending) > 2 * threads:
-                yield pending.pop(0).result()
-        for future in pending:
-            yield future.result()
+        starts = range(0, self.rows, size)
+        yield from in_turn(self._pool, lambda first: self.compute(first, min(first + size, self.rows)), starts, threads + 1)
 
     def compute(self, first: int, last: int) -> pa.RecordBatch:
         """The output of requests first to last."""

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from jdrec.dataset import arrow
-from jdrec.engines.embedded.vector import Vector
+from jdrec.engines.embedded.lookup import TextIndex, WordIndex, number
+from jdrec.engines.embedded.vector import Vector, codes_of
+from jdrec.features.types import SqlType
 
 
 class Groups:
-    """Numbers the distinct keys of some rows.
+    """Numbers the distinct keys of some rows. Threads may look others up.
 
     Args:
         keys: the key columns of the rows that ask.
@@ -25,12 +27,12 @@ class Groups:
 
     def __init__(self, keys: Sequence[Vector], rows: int):
         self._parts = [_Part(key.spread(rows)) for key in keys]
-        self._pairs: list[np.ndarray] = []
+        self._pairs: list[WordIndex] = []
         numbers, self.count = self._parts[0].codes.astype(np.int64), self._parts[0].size
         for part in self._parts[1:]:
             pairs = numbers * part.size + part.codes
             known, numbers = np.unique(pairs, return_inverse=True)
-            self._pairs.append(known)
+            self._pairs.append(WordIndex(known))
             self.count = len(known)
         if self.count >= 2**31:
             raise OverflowError("more than 2**31 distinct keys")
@@ -38,14 +40,12 @@ class Groups:
 
     def find(self, keys: Sequence[Vector]) -> np.ndarray:
         """int32: the group of each of other rows, -1 where nobody asks for it."""
-        numbers = self._parts[0].find(keys[0]).astype(np.int64)
+        numbers = self._parts[0].find(keys[0])
         for part, known, key in zip(self._parts[1:], self._pairs, keys[1:], strict=True):
             code = part.find(key)
-            pairs = np.where((numbers >= 0) & (code >= 0), numbers * part.size + code, -1)
-            place = np.searchsorted(known, pairs)
-            place[place == len(known)] = 0
-            numbers = np.where(known[place] == pairs, place, -1) if len(known) else np.full(len(pairs), -1)
-        return numbers.astype(np.int32)
+            pairs = numbers.astype(np.int64) * part.size + code
+            numbers = np.where((numbers >= 0) & (code >= 0), known.find(pairs), np.int32(-1))
+        return numbers
 
 
 class _Part:
@@ -53,12 +53,28 @@ class _Part:
 
     def __init__(self, key: Vector):
         self.values: Any
-        self.values, codes = key.encoded()
-        self.has_null = bool((codes < 0).any())
+        self._index: Any = None
+        if key.type is SqlType.STRING and not hasattr(key.data, "dictionary"):
+            self.values, codes, self._index = number(key.data)
+        else:
+            self.values, codes = key.encoded()
+            if key.type is SqlType.STRING:
+                self._index = TextIndex(self.values)
+            elif key.type is not None and not key.type.is_float:
+                self._index = WordIndex(arrow.values_of(self.values, key.type))
+        has_null = bool((codes < 0).any())
         self.size = len(self.values) + 1
         self.codes = np.where(codes < 0, np.int32(len(self.values)), codes)
+        self._null_code = np.int32(len(self.values) if has_null else -1)
+        self._type = key.type
 
     def find(self, key: Vector) -> np.ndarray:
-        values, codes = key.encoded()
-        known = arrow.index_in(values, self.values) if len(values) else np.zeros(0, np.int32)
-        return np.append(known, np.int32(len(self.values) if self.has_null else -1))[codes]
+        if self._index is None or key.type is not self._type:
+            values, codes = key.encoded()
+            known = arrow.index_in(values, self.values) if len(values) else np.zeros(0, np.int32)
+            return np.append(known, self._null_code)[codes]
+        if hasattr(key.data, "dictionary"):
+            return np.append(self._index.find(key.data.dictionary), self._null_code)[codes_of(key.data)]
+        valid = key.is_valid
+        found = self._index.find(key.data)
+        return found if valid.all() else np.where(valid, found, self._null_code)

@@ -24,11 +24,11 @@ def _place(builder, kind, address, index, size):  # type: ignore[no-untyped-def]
     return builder.inttoptr(builder.add(address, offset), _llvm(kind).as_pointer())
 
 
-def _loader(kind, size):  # type: ignore[no-untyped-def]
+def _loader(kind, size, align=None):  # type: ignore[no-untyped-def]
     @intrinsic
     def load(typing, address, index):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return builder.load(_place(builder, kind, args[0], args[1], size), align=size)
+            return builder.load(_place(builder, kind, args[0], args[1], size), align=align or size)
 
         return kind(types.int64, types.int64), generate
 
@@ -41,6 +41,7 @@ i32: Any = _loader(types.int32, 4)
 i64: Any = _loader(types.int64, 8)
 f32: Any = _loader(types.float32, 4)
 f64: Any = _loader(types.float64, 8)
+word_at: Any = _loader(types.int64, 1, align=1)  # eight bytes from the index-th on, wherever they lie
 
 
 def _storer(kind, size):  # type: ignore[no-untyped-def]

@@ -23,7 +23,16 @@ from threading import Lock
 log = logging.getLogger(__name__)
 
 _SOURCES = ("layout.py", "memory.py", "build.py", "kernels")  # files and folders
-_NAMES = ("evaluate", "insert_rows", "expire_rows")
+_BULK = {  # and how many arguments they take
+    "index_texts": 5,
+    "find_texts": 9,
+    "number_texts": 8,
+    "index_words": 4,
+    "find_words": 6,
+    "scatter_rows": 9,
+    "sort_groups": 8,
+}
+_NAMES = ("evaluate", "insert_rows", "expire_rows", *_BULK)
 _DIGEST_BYTES = 32
 _lock = Lock()
 _keep: list[object] = []  # the linked code must outlive its functions
@@ -85,6 +94,12 @@ def insert_rows() -> Callable[[int, int, int, int, int, int, int], int]:
 def expire_rows() -> Callable[[int, int, int, int], int]:
     """`kernels.slabs.expire_rows`; it keeps the GIL."""
     return ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(addresses()["expire_rows"])
+
+
+@lru_cache(maxsize=len(_BULK))
+def bulk(name: str) -> Callable[..., int]:
+    """A function of `kernels.bulk`; its arguments are integers, addresses most of them. Most return nothing of use."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * _BULK[name])(addresses()[name])
 
 
 def _object() -> bytes:

@@ -161,7 +161,24 @@ class Plan:
         return pa.schema([(output.feature.name, output.feature.type.arrow) for output in self.outputs])
 
     def columns_read(self, table: str) -> dict[str, bool]:
-        """The table's columns that are needed, and whether each is best read as codes (keys and windowed values)."""
+        """The columns of a table that the engine needs, and whether their strings are best read as codes (keys and windowed values)."""
+        result = self.whole_columns(table)
+        for name, encoded in self.window_columns(table).items():
+            result[name] = result.get(name, False) or encoded
+        return result
+
+    def window_columns(self, table: str) -> dict[str, bool]:
+        """As `columns_read`, of what windows over the table read of its rows."""
+        result: dict[str, bool] = {}
+        for store in self.stores:
+            if table in store.tables:
+                result.update(dict.fromkeys((*store.keys, store.time), True))
+                for column in store.columns:
+                    result.update(dict.fromkeys(names_in(column.node), True))
+        return result
+
+    def whole_columns(self, table: str) -> dict[str, bool]:
+        """As `columns_read`, of what requests and joins read, which look at rows in no order."""
         result: dict[str, bool] = {}
 
         def need(name: str, encoded: bool) -> None:
@@ -170,20 +187,14 @@ class Plan:
         is_request = table == self.feature_set.request_table
         if is_request:
             need(self.feature_set.request_time, False)
-        for store in self.stores:
-            sources = {column.name: column.source for column in store.row}
-            if is_request:
+            for store in self.stores:
+                sources = {column.name: column.source for column in store.row}
                 for name in store.request_keys:
                     need(name, True)
-            if table in store.tables:
-                for name in (*store.keys, store.time):
-                    need(name, True)
-            for column in store.columns:
-                for name in names_in(column.node):
-                    if table in store.tables:
-                        need(name, True)
-                    if is_request and sources.get(name, None if store.row else name) is not None:
-                        need(sources.get(name) or name, True)
+                for column in store.columns:
+                    for name in names_in(column.node):
+                        if sources.get(name, None if store.row else name) is not None:
+                            need(sources.get(name) or name, True)
         for join in self.joins:
             for via, left, right in join.keys:
                 if is_request and via is None:

@@ -1,9 +1,8 @@
-"""Stores: the rows that windows look into, merged from their tables, sorted by (key, time), and encoded for the kernels."""
+"""Stores: the rows that windows look into, merged from their tables, sorted by (key, time), and encoded for the kernels (see `building`)."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,15 +10,11 @@ import numpy as np
 
 from jdrec.dataset import arrow
 from jdrec.engines.embedded import plan
-from jdrec.engines.embedded.expressions import evaluate
-from jdrec.engines.embedded.keys import Groups
 from jdrec.engines.embedded.layout import Kind
-from jdrec.engines.embedded.rows import TableRows, as_row
 from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.errors import DataError
 from jdrec.features.types import SqlType
 
-log = logging.getLogger(__name__)
 T = SqlType
 
 KINDS = {
@@ -121,89 +116,22 @@ class Store:
     longest: int
 
 
-def build_store(
-    store: plan.Store,
-    tables: Mapping[str, Mapping[str, Vector]],
-    request: Mapping[str, Vector],
-    time: np.ndarray,
-    joins: Mapping[str, Mapping[str, Vector]],
-) -> tuple[Store, Rows]:
-    """Builds a store for a batch of requests: rows with keys that no request has are left out.
-
-    Args:
-        tables: the union's tables, by name and column.
-        request, time: the request table's columns, and its time column in milliseconds.
-        joins: columns of the requests' joined rows.
-
-    Raises:
-        DataError: a row's time is before 1970.
-    """
-    keys = [request[name] for name in store.request_keys]
-    groups = Groups(keys, len(time))
-    # Where times are equal, the first table's rows are newer than the second's, and the requests' are the newest.
-    members = [_Member(store, name, tables[name], groups) for name in reversed(store.tables)]
-    current = as_row(request, store.row)
-    group = np.concatenate([member.group for member in members] + ([groups.numbers] if store.has_requests else [np.zeros(0, np.int32)]))
-    times = np.concatenate([member.times for member in members] + ([time] if store.has_requests else [np.zeros(0, np.int64)]))
-    order = np.lexsort((times, group))
-    ends = np.cumsum(np.bincount(group, minlength=groups.count)).astype(np.int64)
-    begins = np.append(np.int64(0), ends[:-1]) if groups.count else ends
-    place = None
-    if store.has_requests:
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        place = np.ascontiguousarray(place[len(order) - len(time) :])
-    columns: list[Encoded] = []
-    own: list[Encoded] = []
-    dictionaries: list[Dictionary | None] = []
-    for number, column in enumerate(store.columns):
-        parts = [member.values(column.node) for member in members]
-        encoded, dictionary = encode([*parts, evaluate(column.node, TableRows(current, joins))], column.type, store.is_ordered(number))
-        mine = encoded.pop()
-        own.append(mine)
-        merged = join_parts([*encoded, _spread(mine, len(time))] if store.has_requests else encoded, column.type)
-        columns.append(merged.take(order))
-        dictionaries.append(dictionary)
-    rows = Rows(groups.numbers, time, place, own)
-    longest = int((ends - begins).max(initial=0))
-    return Store(store, np.ascontiguousarray(times[order]), begins, ends, columns, dictionaries, longest), rows
-
-
-class _Member:
-    """One table's rows in a store: those whose key is asked for."""
-
-    def __init__(self, store: plan.Store, name: str, columns: Mapping[str, Vector], groups: Groups):
-        self._columns = columns
-        self._size = len(columns[store.time])
-        group = groups.find([columns[key] for key in store.keys])
-        time = columns[store.time]
-        check_times(time, f"{name}.{store.time}")
-        kept = (group >= 0) & time.is_valid
-        if time.valid is not None:
-            log.warning("%s: %s rows without a %s are in no window", name, f"{int((time.valid == 0).sum()):,}", store.time)
-        self._kept = None if kept.all() else np.flatnonzero(kept)
-        self.group = group if self._kept is None else group[self._kept]
-        self.times = time.data.astype(np.int64) if self._kept is None else time.data[self._kept].astype(np.int64)
-
-    def values(self, node: Any) -> Vector:
-        vector = evaluate(node, TableRows(self._columns)).spread(self._size)
-        if self._kept is None:
-            return vector
-        if vector.type is T.STRING and hasattr(vector.data, "dictionary"):
-            return Vector(T.STRING, arrow.take(vector.data, self._kept))
-        return vector.take(self._kept)
-
-
 def check_times(time: Vector, what: str) -> None:
     """Refuses times before 1970, which OpenMLDB takes for the far future.
 
     Raises:
         DataError: with count and examples.
     """
-    before = time.is_valid & (time.data < 0)
-    if before.any():
-        examples = ", ".join(str(value) for value in time.data[before][:3].tolist())
-        raise DataError(f"{what} has {int(before.sum()):,} times before 1970 (in ms: {examples}), which cannot order rows in OpenMLDB.")
+    before = time.data[time.is_valid & (time.data < 0)]
+    refuse_early(what, len(before), before[:3].tolist())
+
+
+def refuse_early(what: str, count: int, examples: Sequence[int]) -> None:
+    """Raises the error of `check_times` where there are such times."""
+    if count:
+        raise DataError(
+            f"{what} has {count:,} times before 1970 (in ms: {', '.join(map(str, examples))}), which cannot order rows in OpenMLDB."
+        )
 
 
 def encode(parts: Sequence[Vector], type_: SqlType, ordered: bool) -> tuple[list[Encoded], Dictionary | None]:
@@ -221,26 +149,9 @@ def encode(parts: Sequence[Vector], type_: SqlType, ordered: bool) -> tuple[list
     return result, Dictionary(whole)
 
 
-def join_parts(parts: Sequence[Encoded], type_: SqlType) -> Encoded:
-    """One column of several."""
-    if not parts:
-        return Encoded(type_, np.zeros(0, np.int32 if type_ is T.STRING else arrow.STORAGE[type_]), None)
-    valid = None
-    if any(part.valid is not None for part in parts):
-        valid = np.concatenate([np.ones(len(part.values), np.uint8) if part.valid is None else part.valid for part in parts])
-    return Encoded(type_, np.concatenate([part.values for part in parts]), valid)
-
-
 def zero_key(type_: SqlType, dictionary: Codes | None) -> int:
     """The key of the type's zero value, which distinct_count takes NULL for."""
     if dictionary is not None:
         found = dictionary.find("")
         return found if found >= 0 else NO_SUCH_CODE
     return NO_SUCH_DATE if type_ is T.DATE else 0
-
-
-def _spread(column: Encoded, rows: int) -> Encoded:
-    if not column.constant:
-        return column
-    valid = None if column.valid is None else np.repeat(column.valid, rows)
-    return Encoded(column.type, np.repeat(column.values, rows), valid)

@@ -12,6 +12,7 @@ from jdrec.dataset import arrow
 from jdrec.features.types import SqlType
 
 T = SqlType
+_MANY = 1 << 14  # strings that are sooner numbered by the kernels
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ class Vector:
     def encoded(self) -> tuple[Any, np.ndarray]:
         """The distinct values as an Arrow array, and int32 codes into it, -1 for NULL."""
         array = self.data if self.type is T.STRING else self.to_arrow(len(self))
+        if self.type is T.STRING and len(array) >= _MANY and not hasattr(array, "dictionary"):
+            from jdrec.engines.embedded.lookup import number
+
+            values, codes, _ = number(array)
+            return values, codes
         if not hasattr(array, "dictionary"):
             array = arrow.call("dictionary_encode", array)
         return array.dictionary, codes_of(array)

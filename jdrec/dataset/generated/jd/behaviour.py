@@ -53,10 +53,15 @@ def draw_requests(random: np.random.Generator, first_user: int, per_user: np.nda
     return requests
 
 
-def draw_actions(random: np.random.Generator, requests: np.ndarray, count: int, products: Products) -> np.ndarray:
+def draw_actions(
+    random: np.random.Generator, requests: np.ndarray, count: int, products: Products, hot: tuple[int, int] = (0, 0)
+) -> np.ndarray:
     """Records ACTION [count] around the requests, which get their `event` flags.
 
     Behaviour before a request lies 1 s to some days back, later than the start of the period.
+
+    Args:
+        hot: how many requests have so many of the actions for themselves; together no more than half of them.
     """
     if not len(requests):
         return np.zeros(0, ACTION)
@@ -71,6 +76,10 @@ def draw_actions(random: np.random.Generator, requests: np.ndarray, count: int, 
     ends = np.cumsum(weight)
     of[events:] = np.searchsorted(ends, random.random(count - events) * ends[-1], side="right").clip(max=len(requests) - 1)
 
+    pairs, rows = hot
+    if pairs:
+        of[events : events + pairs * rows] = np.repeat(_last_of_users(requests, pairs), rows)
+
     moment = requests["time"][of].astype(np.int64)
     lag = np.ceil(random.exponential(MEAN_LAG, count)).astype(np.int64)
     lag = np.where(lag < moment, lag, 1 + (random.random(count) * (moment - 1)).astype(np.int64))
@@ -78,7 +87,7 @@ def draw_actions(random: np.random.Generator, requests: np.ndarray, count: int, 
     actions["time"] = moment - lag
     actions["user"] = requests["user"][of]
     elsewhere = random.random(count) < ELSEWHERE_SHARE
-    elsewhere[:events] = False
+    elsewhere[: events + pairs * rows] = False
     actions["product"] = np.where(elsewhere, products.draw(random, count), requests["product"][of])
 
     mood = draw(random, MOOD_SHARES, len(requests))[of]
@@ -89,3 +98,11 @@ def draw_actions(random: np.random.Generator, requests: np.ndarray, count: int, 
     actions["type"] = np.where(moody, mood, plain)
     actions["model"] = np.where(actions["type"] == CLICK, draw(random, MODEL_SHARES, count), 0)
     return actions
+
+
+def _last_of_users(requests: np.ndarray, count: int) -> np.ndarray:
+    """The last requests of different users (or, of fewer users, requests of any), those with the most requests before them."""
+    user = requests["user"]
+    last = np.flatnonzero(np.append(user[1:] != user[:-1], True))
+    several = np.diff(last, prepend=-1)
+    return np.resize(last[np.argsort(-several, kind="stable")], count)

@@ -24,6 +24,7 @@ from jdrec.dataset.generated.jd.signal import attributes_logit, windows_logit
 from jdrec.dataset.generated.shares import DAY
 from jdrec.dataset.generated.spill import Spill
 from jdrec.dataset.generated.truth import Calibration, Labels
+from jdrec.errors import ConfigError
 from jdrec.progress import Task
 
 
@@ -69,10 +70,13 @@ class JdGenerator:
 
     def _draw(self, users: Spill, requests: Spill, actions: Spill) -> Calibration:
         calibration, settings = Calibration(), self._settings
+        hot_left = settings.hot_pairs
         for chunk, random in chunks(settings.users, settings.requests, settings.actions, self._seeds["users"], self._seeds["chunks"]):
             people = draw_users(random, chunk.first_user, len(chunk.requests))
             asked = draw_requests(random, chunk.first_user, chunk.requests, self._products, settings.days)
-            done = draw_actions(random, asked, chunk.events, self._products)
+            hot = min(hot_left, chunk.events // 2 // settings.hot_rows if len(asked) else 0)
+            hot_left -= hot
+            done = draw_actions(random, asked, chunk.events, self._products, (hot, settings.hot_rows))
             level = people["level"][asked["user"] - chunk.first_user]
             asked["attributes_logit"] = attributes_logit(asked, self._products, level)
             asked["logit"] = asked["attributes_logit"] + windows_logit(asked, done, self._products)
@@ -81,6 +85,12 @@ class JdGenerator:
             requests.add(asked)
             actions.add(done)
             self._task.advance(len(people) + len(asked) + len(done), "drawing")
+        if hot_left:
+            raise ConfigError(
+                f"{hot_left:,} hot pairs of {settings.hot_rows:,} rows find no room: they take half of the actions at most.",
+                where="dataset.generate.hot_pairs",
+                hint="Raise dataset.generate.actions.",
+            )
         return calibration
 
     def _write_requests(self, requests: Spill, calibration: Calibration) -> tuple[dict[str, int], dict[str, Any]]:
