@@ -83,6 +83,19 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(samples: Path, tmp_pat
         assert not (out / "unfinished").exists()
 
 
+def test_killed_while_samples_come_from_disk(samples: Path, tmp_path: Path) -> None:
+    keys = {**KEYS, "framework": "oneflow", "memory_rows": 1000, "eval_interval": 30}  # 3000 samples, which mix in windows of 500
+    whole = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "whole", seed=1)
+    run_and_die(samples, tmp_path / "killed", 34, keys)
+    report = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / "killed", seed=1)
+    assert [e.train_loss for e in report.history] == [e.train_loss for e in whole.history]
+    for name, array in weights(whole.checkpoint).items():
+        assert np.array_equal(array, weights(report.checkpoint)[name]), name
+    in_memory = training.train(MODEL, msgspec.convert({**keys, "memory_rows": 3000}, TrainerConfig), samples, tmp_path / "memory", seed=1)
+    assert [e.train_loss for e in in_memory.history] != [e.train_loss for e in whole.history]  # another order, so it was not all in memory
+    assert in_memory.best["auc"] == pytest.approx(whole.best["auc"], abs=0.02)
+
+
 def test_another_configuration_starts_anew(samples: Path, tmp_path: Path) -> None:
     run_and_die(samples, tmp_path, 30, {**KEYS, "framework": "oneflow"})
     keys = {**KEYS, "framework": "oneflow", "learning_rate": 0.01, "train_batches": 20}
