@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -75,30 +76,41 @@ def test_other_columns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # --- kill -9 -----------------------------------------------------------------------------------------------------------------
 
 
-def kill_during_inserts(folder: Path, random: Random, fsync: str) -> tuple[int, int]:
+@contextmanager
+def inserting_processes() -> Iterator[subprocess.Popen[str]]:
+    """Each line "FSYNC FOLDER" that is written to it starts a process that inserts."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.online.durable"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def kill_during_inserts(processes: subprocess.Popen[str], folder: Path, random: Random, fsync: str) -> tuple[int, int]:
     """How many rows a process found at its start, and how many it had acknowledged when it was killed."""
-    command = [sys.executable, "-m", "tests.online.durable", str(folder), fsync]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    found = int(process.stdout.readline().removeprefix("found "))
-    acknowledged = found
+    assert processes.stdin is not None and processes.stdout is not None
+    print(fsync, folder, file=processes.stdin, flush=True)
+    _, found, pid = processes.stdout.readline().split()
+    acknowledged = int(found)
     deadline = time.perf_counter() + random.uniform(0.02, 0.3)
     while time.perf_counter() < deadline:
-        acknowledged = int(process.stdout.readline())
-    os.kill(process.pid, signal.SIGKILL)
-    rest = process.stdout.read().splitlines()
-    process.wait()
-    complete = [line for line in rest if line]
-    return found, int(complete[-1]) if complete else acknowledged
+        acknowledged = int(processes.stdout.readline())
+    os.kill(int(pid), signal.SIGKILL)
+    while (line := processes.stdout.readline().strip()) != "gone":
+        acknowledged = int(line)
+    return int(found), acknowledged
 
 
 def check_kills(folder: Path, kills: int) -> None:
     random, acknowledged = Random(7), 0
-    for number in range(kills):
-        found, said = kill_during_inserts(folder, random, ("commit", "checkpoint")[number % 2])
-        assert found >= acknowledged, f"kill {number}: acknowledged rows are lost"
-        assert found % BATCH == 0, f"kill {number}: a part of an insert is there"
-        acknowledged = said
+    with inserting_processes() as processes:
+        for number in range(kills):
+            found, said = kill_during_inserts(processes, folder, random, ("commit", "checkpoint")[number % 2])
+            assert found >= acknowledged, f"kill {number}: acknowledged rows are lost"
+            assert found % BATCH == 0, f"kill {number}: a part of an insert is there"
+            acknowledged = said
     with opened(folder) as session:
         values = answer(session)
         assert values["rows"] >= acknowledged > 0
