@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
-from jdrec.engines.spark.session import Session
 from tests.parity.coverage import coverage, expected
 from tests.parity.generate import Case, generate
-from tests.parity.judge import Outcome, computable, judge, open_judge
+from tests.parity.judge import Judge, Outcome, computable
 from tests.parity.shrink import describe, shrink
 
 CASES_A_SESSION = 100  # then Spark starts anew: what OpenMLDB compiles stays in memory
@@ -32,6 +31,7 @@ class Tally:
     failed: int = 0
     refused_by_embedded: int = 0
     refused_by_openmldb: int = 0
+    restarts: int = 0  # of the JVM, after OpenMLDB's native code had ended it
     differing: list[str] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)  # what the sets had, see coverage.py
 
@@ -52,12 +52,13 @@ class Tally:
             f"{self.sets:,} sets from seed {self.first_seed}, {self.features:,} features, {self.cells:,} cells; "
             f"{len(self.differing):,} features differ, {self.failed:,} sets failed; "
             f"left out: {self.refused_by_embedded:,} features that embedded refuses, {self.refused_by_openmldb:,} that OpenMLDB refuses"
+            + (f"; {self.restarts:,} restarts of a JVM that ended" if self.restarts else "")
         )
 
 
-def _differs(session: Session, name: str, case: Case) -> bool:
+def _differs(judge: Judge, name: str, case: Case) -> bool:
     """Whether this feature of a case differs between the engines."""
-    report = judge(session, case).report
+    report = judge(case).report
     return report is not None and name in report.differing
 
 
@@ -74,9 +75,9 @@ def main(arguments: list[str]) -> int:
     seeds = list(range(options.seed, options.seed + options.count))
     shrunk = 0
     for first in range(0, len(seeds), CASES_A_SESSION):
-        with tempfile.TemporaryDirectory(prefix="jdrec.parity.") as folder, open_judge(Path(folder)) as session:
+        with tempfile.TemporaryDirectory(prefix="jdrec.parity.") as folder, Judge(Path(folder)) as judge:
             for seed in seeds[first : first + CASES_A_SESSION]:
-                outcome = judge(session, generate(seed, size=options.size, known=computable()))
+                outcome = judge(generate(seed, size=options.size, known=computable()))
                 tally.add(outcome)
                 print(f"seed {seed}: {outcome.lines[-1]}", flush=True)
                 if outcome.agrees:
@@ -86,10 +87,11 @@ def main(arguments: list[str]) -> int:
                     if shrunk >= options.shrink:
                         break
                     shrunk += 1
-                    small = shrink(outcome.case, name, partial(_differs, session, name))
+                    small = shrink(outcome.case, name, partial(_differs, judge, name))
                     print(
                         "\n".join(f"    {line}" for line in (describe(small) if small else [f"{name} does not differ again"])), flush=True
                     )
+            tally.restarts += judge.restarts
     print(f"{tally.line()} ({time.perf_counter() - start:.0f} s)")
     print("held: " + ", ".join(f"{name} {tally.held[name]:,}" for name in expected()))
     if options.json:

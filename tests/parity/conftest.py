@@ -7,10 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from jdrec.engines.spark.session import Session
-from tests.parity.judge import open_judge
+from tests.parity.judge import Judge
 
 
 @pytest.fixture(scope="package")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with open_judge(tmp_path_factory.mktemp("spark")) as opened:
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    with Judge(tmp_path_factory.mktemp("spark")) as opened:
         yield opened
+
+
+@pytest.fixture
+def session(judge: Judge) -> Session:
+    return judge.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -48,9 +49,41 @@ SETTINGS = EngineConfig(
 DATABASE = "default_db"  # what OpenMLDB calls the database of tables that are registered without one
 
 
-def open_judge(folder: Path) -> Any:
-    """A context manager with a Spark session small enough for tests."""
-    return open_session(SETTINGS, timezone="Asia/Shanghai", log_file=folder / "spark.log")
+class Judge:
+    """OpenMLDB's engine in a Spark session small enough for tests.
+
+    Its native code has ended the JVM once in 1,400 sets, which ran well when run again: it is then started anew, once a set.
+
+    Attributes:
+        session: the session that runs now.
+        restarts: how often the JVM had ended.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder, self._stack, self.restarts = folder, ExitStack(), 0
+        self.session: Session = self._open()
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __call__(self, case: Case) -> Outcome:
+        """Both engines over one case, without the features that one of them refuses."""
+        from py4j.protocol import Py4JError
+
+        try:
+            return _judged(self.session, case)
+        except (Py4JError, OSError):
+            if self.session.process.poll() is None:
+                raise
+            self._stack.close()
+            self.session, self.restarts = self._open(), self.restarts + 1
+            return _judged(self.session, case)
+
+    def _open(self) -> Session:
+        return self._stack.enter_context(open_session(SETTINGS, timezone="Asia/Shanghai", log_file=self._folder / "spark.log"))
 
 
 @dataclass(frozen=True)
@@ -101,8 +134,7 @@ def computable() -> tuple[str, ...]:
     return tuple(found)
 
 
-def judge(session: Session, case: Case) -> Outcome:
-    """Both engines over one case, without the features that one of them refuses."""
+def _judged(session: Session, case: Case) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="jdrec.parity.") as folder:
         root = Path(folder)
         case.write(root)

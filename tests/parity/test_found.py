@@ -40,7 +40,7 @@ class Found:
     expected: dict[str, list[Any]]
     rows: list[tuple[Any, ...]] = field(default_factory=lambda: [("a", 10 + n, n, float(n), n % 2 == 0) for n in range(5)])
     times: list[int] = field(default_factory=lambda: [1000 * n for n in range(5)])
-    union: list[tuple[int, str, int]] = field(default_factory=list)
+    union: list[tuple[int, str, int | None]] = field(default_factory=list)
     joined: list[tuple[Any, int]] = field(default_factory=list)
     windows: dict[str, Any] = field(default_factory=dict)
     joins: dict[str, Any] = field(default_factory=dict)

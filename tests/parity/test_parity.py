@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jdrec.engines.spark.session import Session
 from tests.parity.generate import generate
-from tests.parity.judge import computable, judge
+from tests.parity.judge import Judge, computable
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -15,8 +14,16 @@ SETS = 40
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SETS))
-def test_embedded_and_openmldb_agree(session: Session, seed: int) -> None:
-    outcome = judge(session, generate(seed, known=computable()))
+def test_embedded_and_openmldb_agree(judge: Judge, seed: int) -> None:
+    outcome = judge(generate(seed, known=computable()))
     assert outcome.agrees, "\n".join(outcome.lines)
     refused = [message for message in outcome.refused.values() if message.startswith("embedded")]
     assert len(refused) <= 8, refused
+
+
+def test_a_jvm_that_ended_is_started_anew(judge: Judge) -> None:
+    before = judge.restarts
+    judge.session.process.kill()
+    judge.session.process.wait()
+    assert judge(generate(FIRST_SEED, known=computable())).agrees
+    assert judge.restarts == before + 1
