@@ -1,7 +1,8 @@
 """Loads the compiled kernels: from the user's cache folder in some milliseconds, or by compiling them once.
 
 The object file is found by everything that decides its content: the kernels' source, the compiler's and Python's versions, and the
-processor. It is linked into the process by llvmlite alone; numba, which takes most of a second to import, is not needed again.
+processor. It is made and linked into the process by llvmlite alone, from the package's lowered kernels; numba, which takes many seconds, is
+needed only where these do not fit.
 Calls release the GIL where not said otherwise.
 """
 
@@ -22,7 +23,6 @@ from threading import Lock
 
 log = logging.getLogger(__name__)
 
-_SOURCES = ("layout.py", "memory.py", "build.py", "kernels")  # files and folders
 _BULK = {  # and how many arguments they take
     "index_texts": 5,
     "find_texts": 9,
@@ -48,17 +48,20 @@ def cache_key() -> str:
     import llvmlite
     import llvmlite.binding as llvm
 
-    digest = hashlib.sha256()
-    for source in (Path(__file__).parent / name for name in _SOURCES):
-        for file in sorted(source.glob("*.py")) if source.is_dir() else [source]:
-            digest.update(file.read_bytes())
-    numba = importlib.util.find_spec("numba")
-    if numba is not None and numba.origin:
-        version = Path(numba.origin).with_name("_version.py")
-        digest.update(version.read_bytes() if version.exists() else b"")
-    processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    digest.update(repr((llvmlite.__version__, llvm.llvm_version_info, sys.version, processor)).encode())
+    from jdrec.engines.embedded import machine_code
+
+    digest = hashlib.sha256(f"{machine_code.source_key()} {_compiler()}".encode())
+    digest.update(repr((llvmlite.__version__, llvm.llvm_version_info, machine_code.processor())).encode())
     return digest.hexdigest()[:32]
+
+
+def _compiler() -> str:
+    """Numba's version, by its file: importing it takes most of a second."""
+    numba = importlib.util.find_spec("numba")
+    if numba is None or not numba.origin:
+        return ""
+    version = Path(numba.origin).with_name("_version.py")
+    return f"{sys.version} {version.read_text() if version.exists() else ''}"
 
 
 @lru_cache(maxsize=1)
@@ -109,12 +112,25 @@ def _object() -> bytes:
         return kept
     start = time.perf_counter()
     log.info("compiling the window kernels, once")
-    from jdrec.engines.embedded.build import compile_object
-
-    code = compile_object()
+    code = _compiled()
     log.info("compiled the window kernels in %.1f s", time.perf_counter() - start)
     _store(path, code)
     return code
+
+
+def _compiled() -> bytes:
+    """The object file, from the package's lowered kernels where they fit, which is quicker."""
+    from jdrec.engines.embedded import machine_code
+
+    module = machine_code.shipped()
+    if module is not None:
+        try:
+            return machine_code.object_of(module)
+        except RuntimeError as error:  # another LLVM than the one that wrote it
+            log.debug("the shipped kernels are of no use here: %s", error)
+    from jdrec.engines.embedded.build import lower
+
+    return machine_code.object_of(lower())
 
 
 def _read(path: Path) -> bytes | None:
