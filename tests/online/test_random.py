@@ -76,9 +76,8 @@ def check(seed: int, root: Path) -> bool:
         found = tuple(map(bits, session.compute_one(request)))
         different = [name for name, one, other in zip(session.names, found, expected[number], strict=True) if one != other]
         assert not different, f"seed {seed}, request {number}: {different}"
-        assert session.compute_columns([request]) == [[value] for value in session.compute_one(request)] or any(
-            value != value for value in session.compute_one(request)
-        )
+        if number % 8 == 0:  # the same code but for its last step
+            assert [tuple(map(bits, column)) for column in session.compute_columns([request])] == [(value,) for value in found]
         session.insert(feature_set.request_table, [request])
     return True
 
