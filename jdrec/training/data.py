@@ -16,7 +16,7 @@ import numpy as np
 from jdrec.errors import DataError, StageError
 from jdrec.features.spec import Encoding
 from jdrec.training.order import Order
-from jdrec.training.vocabulary import Vocabulary
+from jdrec.training.vocabulary import Vocabulary, shares_of
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,7 @@ class RawSplit:
             if slots > 1:
                 values = np.stack([_numbers(table.column(name)) for name in names], axis=1)
             if encoding is Encoding.NUMERIC:
-                values = values.astype(np.float32)
-                bad = np.flatnonzero(~np.isfinite(values))
-                if len(bad):
-                    raise DataError(
-                        f"{file}: column {names[0]} has {len(bad):,} values that are not finite numbers, first in row {first + bad[0]:,}."
-                    )
+                values = finite(values, names[0], file, first)
             columns.append(values)
         return cls(labels, tuple(columns))
 
@@ -174,11 +169,17 @@ class Split:
         here = slice(at, at + len(raw.labels))
         self.labels[here] = raw.labels
         write_rows(self.rows[here])
-        if self.values is not None:
-            for place, i in enumerate(self._vocabulary.numeric_fields):
-                self.values[here, place] = raw.columns[i]
-        for (_, whole), (_, share) in zip(self.shares, self._vocabulary.shares(raw.columns), strict=True):
-            whole[here] = share
+        for i, column in enumerate(raw.columns):
+            self.put_beside(i, at, column)
+
+    def put_beside(self, field: int, at: int, column: np.ndarray) -> None:
+        """Fills in what a field has beside its rows, if anything: a number's values, or the shares of a list's values."""
+        here, first = slice(at, at + len(column)), int(self._vocabulary.first_columns[field])
+        if self.values is not None and first in self.numeric:
+            self.values[here, self.numeric.index(first)] = column
+        for start, share in self.shares:
+            if start == first:
+                share[here] = shares_of(column)
 
     def batch(self, index: np.ndarray | slice) -> Batch:
         """The samples at `index`, in that order."""
@@ -304,6 +305,15 @@ def _numbers(column: Any) -> np.ndarray:
     from jdrec.preprocess.arrow import numbers, one_array
 
     return numbers(one_array(column))
+
+
+def finite(values: np.ndarray, column: str, file: Path, first: int) -> np.ndarray:
+    """Numeric values as float32; `first` is the row of the file that they begin with. Raises DataError if one is not a finite number."""
+    values = values.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise DataError(f"{file}: column {column} has {len(bad):,} values that are not finite numbers, first in row {first + bad[0]:,}.")
+    return values
 
 
 def check_labels(labels: np.ndarray, file: Path) -> None:

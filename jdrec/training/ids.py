@@ -1,4 +1,4 @@
-"""Counting 64-bit ids and finding their places: the two operations that reading samples spends its time on, replaceable as one object."""
+"""Numbering 64-bit ids and finding their places: the two operations that reading samples spends its time on, replaceable as one object."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, Protocol
 import numba
 import numpy as np
 
-from jdrec.preprocess.id_table import IdTable
+from jdrec.training.coder import HostCoder
 
 _CHUNK = 512  # ids whose first places are fetched before any is compared: independent loads wait for memory together
 _FEW = 8  # ids of a bucket that are compared one by one
 
 
-class Counter(Protocol):
-    """Which ids came, and how often."""
+class Coder(Protocol):
+    """Which ids came, how often, and a number for each."""
 
-    def update(self, ids: np.ndarray) -> None:
-        """Adds int64 [n]."""
+    def update(self, ids: np.ndarray, out: np.ndarray) -> None:
+        """Adds int64 [n] and writes the code of each, counted from 0 by first appearance, into `out`, int32 [n] of any strides."""
 
-    def items(self) -> tuple[np.ndarray, np.ndarray]:
-        """(distinct ids int64 [k] ascending, how often each came int64 [k])."""
+    def items(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(distinct ids int64 [k] ascending, how often each came int64 [k], its code int64 [k])."""
 
 
 class Finder(Protocol):
@@ -36,9 +36,9 @@ class Finder(Protocol):
 
 
 class Ids(Protocol):
-    """A way to count and to find ids."""
+    """A way to number and to find ids."""
 
-    def counter(self) -> Counter: ...
+    def coder(self) -> Coder: ...
 
     def finder(self, known: np.ndarray) -> Finder:
         """Of `known`, int64 [k] ascending and distinct."""
@@ -47,8 +47,8 @@ class Ids(Protocol):
 class HostIds:
     """Compiled, on the processor."""
 
-    def counter(self) -> Counter:
-        return IdTable(counting=True)
+    def coder(self) -> Coder:
+        return HostCoder()
 
     def finder(self, known: np.ndarray) -> Finder:
         return HostFinder(known)

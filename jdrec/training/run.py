@@ -81,13 +81,17 @@ def train(
     for split, file in found.items():
         _require_both_classes(split, len(file), file.positives)
     earlier = _earlier(trainer, layout, model)
-    vocabulary = found["train"].learn(model.min_count, _most_rows(model, trainer), earlier.vocabulary if earlier else None)
-    spec = model_spec(model, vocabulary)
     out.mkdir(parents=True, exist_ok=True)
-    splits = {
-        "train": found["train"].read(vocabulary, trainer.positive_weight, trainer.memory_rows, out),
-        "valid": found["valid"].read(vocabulary, 1.0, trainer.memory_rows, out),
-    }
+    vocabulary, train_split = found["train"].learn_and_read(
+        model.min_count,
+        _most_rows(model, trainer),
+        earlier.vocabulary if earlier else None,
+        trainer.positive_weight,
+        trainer.memory_rows,
+        out,
+    )
+    spec = model_spec(model, vocabulary)
+    splits = {"train": train_split, "valid": found["valid"].read(vocabulary, 1.0, trainer.memory_rows, out)}
     epoch_batches = math.ceil(len(splits["train"]) / trainer.batch_size)
     decay = trainer.learning_rate_decay
     schedule = Schedule(trainer.learning_rate, decay, decay.every or epoch_batches, last_batch(trainer, epoch_batches))

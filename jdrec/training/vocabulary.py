@@ -172,8 +172,7 @@ class Vocabulary:
         result = []
         for values, slots, first in zip(columns, self.slots, self.first_columns, strict=True):
             if slots > 1:
-                used = values != NO_VALUE
-                result.append((int(first), (used / np.maximum(used.sum(1, keepdims=True), 1)).astype(np.float32)))
+                result.append((int(first), shares_of(values)))
         return result
 
     def rows_in(self, other: Vocabulary) -> np.ndarray:
@@ -206,6 +205,12 @@ class Vocabulary:
         """The inverse of `flat`; `counts` are the known ids of each field."""
         ends = np.cumsum(list(counts))
         return cls(names, encodings, tuple(np.split(flat, ends[:-1])), slots)
+
+
+def shares_of(values: np.ndarray) -> np.ndarray:
+    """float32 [n, slots]: 1 / count for the values of a list, int64 [n, slots], and 0 for slots without one."""
+    used = values != NO_VALUE
+    return (used / np.maximum(used.sum(1, keepdims=True), 1)).astype(np.float32)
 
 
 def _with(ids: np.ndarray, counts: np.ndarray, more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

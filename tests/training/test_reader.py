@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from jdrec.errors import DataError
 from jdrec.features.spec import NO_VALUE, Encoding
+from jdrec.training.coder import HostCoder
 from jdrec.training.data import Layout, RawSplit, ShuffledStream, Split, thinned
 from jdrec.training.ids import HostFinder
 from jdrec.training.reader import SampleFile
@@ -46,19 +47,27 @@ def write(folder: Path, rows: int = 2000, row_group: int = 300, **changed: Any) 
 
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize("negative_share", [1.0, 0.4])
-@pytest.mark.parametrize("row_group", [300, 5000])
-def test_reads_in_pieces_what_reading_at_once_gives(tmp_path: Path, on_disk: bool, negative_share: float, row_group: int) -> None:
+@pytest.mark.parametrize(
+    ("row_group", "threads", "at_once"), [(300, 3, False), (5000, 1, False), (300, 3, True), (5000, 1, True), (7, 20, True)]
+)
+def test_reads_in_pieces_what_reading_at_once_gives(
+    tmp_path: Path, on_disk: bool, negative_share: float, row_group: int, threads: int, at_once: bool
+) -> None:
     write(tmp_path, row_group=row_group)
     raw = thinned(RawSplit.read(tmp_path, "train", LAYOUT), negative_share, 7)
     known = Vocabulary.learn(LAYOUT.names, LAYOUT.encodings, raw.columns, 2, LAYOUT.slots)
     expected = Split(raw, known, 2.0)
-    file = SampleFile(tmp_path, "train", LAYOUT, negative_share, 7, threads=3)
+    file = SampleFile(tmp_path, "train", LAYOUT, negative_share, 7, threads=threads)
     assert (len(file), file.positives) == (len(raw.labels), int(raw.labels.sum()))
-    vocabulary = file.learn(min_count=2)
+    memory_rows = 1000 if on_disk else None
+    if at_once:
+        vocabulary, split = file.learn_and_read(min_count=2, positive_weight=2.0, memory_rows=memory_rows, folder=tmp_path)
+    else:
+        vocabulary = file.learn(min_count=2)
+        split = file.read(vocabulary, 2.0, memory_rows, tmp_path)
     assert [ids.tolist() for ids in vocabulary.ids] == [ids.tolist() for ids in known.ids]
     assert vocabulary.counts is not None and known.counts is not None
     assert [counts.tolist() for counts in vocabulary.counts] == [counts.tolist() for counts in known.counts]
-    split = file.read(vocabulary, 2.0, 1000 if on_disk else None, tmp_path)
     assert isinstance(split.rows, np.memmap) == on_disk
     assert (split.window == 500) == on_disk
     for index in (slice(0, None), np.array([5, 0, 5, len(split) - 1])):
@@ -74,7 +83,7 @@ def test_reads_in_pieces_what_reading_at_once_gives(tmp_path: Path, on_disk: boo
 def test_a_stream_from_disk_has_every_sample_once_and_goes_on_anywhere(tmp_path: Path) -> None:
     write(tmp_path)
     file = SampleFile(tmp_path, "train", LAYOUT)
-    split = file.read(file.learn(), memory_rows=1000, folder=tmp_path)
+    _, split = file.learn_and_read(memory_rows=1000, folder=tmp_path)
     whole = np.concatenate([ShuffledStream(split, 90, seed=1).index(k) for k in range(70)])
     assert np.array_equal(np.sort(whole[:2000]), np.arange(2000)) and np.array_equal(np.sort(whole[2000:4000]), np.arange(2000))
     again = ShuffledStream(split, 90, seed=1)
@@ -92,6 +101,35 @@ def test_mistakes_are_placed_in_the_whole_file(tmp_path: Path) -> None:
     file = SampleFile(tmp_path, "train", LAYOUT)
     with pytest.raises(DataError, match=r"column I1 has 1 values that are not finite numbers, first in row 1,600"):
         file.read(file.learn())
+    with pytest.raises(DataError, match=r"column I1 has 1 values that are not finite numbers, first in row 1,600"):
+        file.learn_and_read()
+
+
+def test_an_earlier_vocabulary_keeps_its_ids(tmp_path: Path) -> None:
+    write(tmp_path)
+    file = SampleFile(tmp_path, "train", LAYOUT)
+    plain = file.learn()
+    earlier = Vocabulary(plain.names, plain.encodings, (plain.ids[0], np.array([-5, int(plain.ids[1][3])]), *plain.ids[2:]), plain.slots)
+    vocabulary, split = file.learn_and_read(known=earlier)
+    assert sorted([*plain.ids[1].tolist(), -5]) == vocabulary.ids[1].tolist()
+    assert np.array_equal(split.rows, file.read(vocabulary).rows)
+
+
+@pytest.mark.parametrize("spread", [7, 3000, 2**62])
+def test_codes_count_and_number_ids_by_first_appearance(spread: int) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.concatenate([rng.integers(-spread, spread, 9000), np.array([2**63 - 1, -(2**63), 0, 0])])
+    coder, out = HostCoder(), np.zeros((len(ids), 2), np.int32)
+    for part in (slice(0, 1), slice(1, 4000), slice(4000, 4000), slice(4000, None)):
+        coder.update(ids[part], out[part, 1])
+    expected: dict[int, int] = {}
+    for value in ids.tolist():
+        expected.setdefault(value, len(expected))
+    assert out[:, 1].tolist() == [expected[value] for value in ids.tolist()] and not out[:, 0].any()
+    known, counts, codes = coder.items()
+    assert known.tolist() == sorted(expected) and len(coder) == len(expected)
+    assert codes.tolist() == [expected[value] for value in known.tolist()]
+    assert counts.tolist() == np.unique(ids, return_counts=True)[1].tolist()
 
 
 def test_a_full_disk_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
