@@ -3,6 +3,7 @@
 # make lint         style and types
 # make golden       rewrites the golden files under tests/golden
 # make reference    rewrites docs/reference.md and docs/functions.md
+# make docs         the documents as a site in outputs/site
 # make spark-jars   fetches OpenMLDB's batch engine for engine=spark
 # make parity       40 random feature sets on the embedded engine and on OpenMLDB's, some minutes
 # make bench        all benches in small sizes, compared with the last time, minutes; BENCH="--only reader" runs some
@@ -17,7 +18,7 @@ PIP := .venv/bin/pip --quiet --disable-pip-version-check
 GRAPH_TESTS := tests/training/test_oneflow_gpu.py
 PARITY_TESTS := tests/parity/test_parity.py
 
-.PHONY: setup demo test lint golden reference spark-jars parity bench bench-full clean
+.PHONY: setup demo test lint golden reference docs spark-jars parity bench bench-full clean
 
 setup: .venv/.installed
 
@@ -54,6 +55,14 @@ golden: setup
 reference: setup
 	$(PYTHON) scripts/reference.py
 	$(PYTHON) scripts/functions.py
+
+docs: .venv/.installed-docs
+	$(PYTHON) -m sphinx --fail-on-warning --keep-going --quiet -c docs/site docs outputs/site
+	@echo "open outputs/site/index.html"
+
+.venv/.installed-docs: .venv/.installed
+	$(PIP) install --editable ".[$(EXTRAS),docs]"
+	touch $@
 
 spark-jars: .venv/.installed-spark
 	$(PYTHON) -m jdrec.engines.spark.jars
