@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,14 @@ def main() -> None:
     common.report("extract", figures, arguments.json)
 
 
-def extract(root: Path, run_dir: Path, environment: dict[str, str]) -> dict[str, float]:
-    """One process: wall and processor seconds, peak memory in bytes."""
+def extract(root: Path, run_dir: Path, environment: dict[str, str], overrides: Sequence[str] = ()) -> dict[str, float]:
+    """One process: wall and processor seconds, of its own processes too, and its peak memory in bytes."""
     command = [sys.executable, "-m", "jdrec", "+experiment=jd_tutorial", f"dataset.root={root}", f"hydra.run.dir={run_dir}"]
+    where = f"cache.dir={run_dir.parent / 'cache'}"  # results are stored whether they are used or not
     start = time.perf_counter()
-    process = subprocess.Popen([*command, "task=extract", "cache.enabled=false"], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "task=extract", "cache.enabled=false", where, *overrides], env=environment, stdout=subprocess.DEVNULL
+    )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     if status:
@@ -66,8 +70,11 @@ def generate(root: Path, actions: int, requests: int) -> None:
     from jdrec.dataset.generated.folder import generate as generate_tables
     from jdrec.progress import Progress
 
-    users = max(1000, actions // 50)
-    settings = JdGeneratorConfig(users=users, products=max(500, users // 10), actions=actions, requests=requests, shuffle=True)
+    users = max(1000, requests // 4)
+    hot = 10 if actions >= 5_000_000 else 0  # pairs with 100,000 rows
+    settings = JdGeneratorConfig(
+        users=users, products=max(500, users // 10), actions=actions, requests=requests, shuffle=True, hot_pairs=hot
+    )
     generate_tables(settings, root, Progress())
 
 

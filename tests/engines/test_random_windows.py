@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jdrec.engines.embedded import hot
 from jdrec.online.session import RequestSession
 from tests.engines import naive
 from tests.engines.conftest import feature_set_of
@@ -20,6 +22,15 @@ from tests.engines.tables import batch, plain, write_tables
 VALUES = {"s": "string", "i": "int", "l": "bigint", "m": "smallint", "f": "float", "d": "double", "b": "bool"}
 ROW = {"k": "string", "n": "int", "ts": "timestamp", **VALUES}
 TABLES = {"t1": {"id": "string", **ROW}, "t2": ROW, "t3": ROW, "p": {"k": "string", "ts": "timestamp", "s": "string", "i": "int"}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_window_is_walked() -> Iterator[None]:
+    """The batch engine takes its shortcut through large windows for all; single requests walk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hot, "MANY", 0)
+        yield
+
 
 _floats = st.sampled_from([0.0, 0.1, -2.5, 1e20, 3.0, 123456789.0]).map(lambda x: float(np.float32(x)))
 _cells: dict[str, st.SearchStrategy[Any]] = {

@@ -83,7 +83,7 @@ class Batch:
         self._stores: list[tuple[StoreProgram, Rows]] = []
         while builders:
             store, rows = builders.pop(0).build(self._joins, pool)
-            self._stores.append((StoreProgram(store), rows))
+            self._stores.append((StoreProgram(store, is_frozen=True), rows))
 
     def _join(self, data: Mapping[str, Mapping[str, Vector]]) -> dict[str, dict[str, Vector]]:
         """The columns of the requests' joined rows, by join."""

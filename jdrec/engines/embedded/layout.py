@@ -173,7 +173,29 @@ class Aggregate(IntEnum):
     MATCH = 5  # column that must equal that of the frame's newest row, or -1
     TALLY = 6  # or -1
     OUT = 7  # its first word in the row's results: status (0: NULL), then values
-    WIDTH = 8
+    HELP = 8  # address of `Help`, or 0: windows are walked
+    WIDTH = 9
+
+
+class Help(IntEnum):
+    """What spares the walk through windows of very many rows (see `hot`): addresses, those that the aggregate needs."""
+
+    COUNTS = 0  # int64 [rows + 1]: rows that count before each
+    SUMS = 1  # int64 [rows + 1]: what they add up to
+    BLOCKS = 2  # int64 [rows // BLOCK, 2]: state and best key of each block of rows
+    BIG_BLOCKS = 3  # int64 [rows // BIG_BLOCK, 2]
+    WIDTH = 4
+
+
+class BlockState(IntEnum):
+    """What a block holds for min and max."""
+
+    NOTHING = 0  # NULL alone
+    NAN = 1  # and nothing better
+    NUMBER = 2
+
+
+BLOCK, BIG_BLOCK = 64, 4096  # rows
 
 
 class Function(IntEnum):

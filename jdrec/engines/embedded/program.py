@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from jdrec.engines.embedded import layout, native
+from jdrec.engines.embedded import hot, layout, native, plan
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Aggregate, Column, Function, Program, Slice, State, Tally, Window
 from jdrec.engines.embedded.stores import Encoded, Rows, Store, zero_key
 from jdrec.features import spec
@@ -21,16 +21,17 @@ class StoreProgram:
     Args:
         store: its arrays must not be replaced as long as this program is used.
         ranks: for columns whose dictionary has grown, int64 ranks by code; None where codes are in order.
+        is_frozen: the store's rows never change, so that large windows need not be walked (see `hot`).
     """
 
-    def __init__(self, store: Store, ranks: list[np.ndarray | None] | None = None):
+    def __init__(self, store: Store, ranks: list[np.ndarray | None] | None = None, *, is_frozen: bool = False):
         self.store = store
-        plan = store.plan
-        self.width = plan.width
+        self.width = store.plan.width
         self.ranks = ranks or [None] * len(store.columns)
-        self._windows = _table([_window_words(window) for window in plan.windows], Window.WIDTH)
+        self._windows = _table([_window_words(window) for window in store.plan.windows], Window.WIDTH)
         self._tallies, self._scratch_words = self._plan_tallies()
-        self._aggregates = _table([self._aggregate_words(number) for number in range(len(plan.aggregates))], Aggregate.WIDTH)
+        self._helps = [self._help(aggregate) if is_frozen else None for aggregate in store.plan.aggregates]
+        self._aggregates = _table([self._aggregate_words(number) for number in range(len(store.plan.aggregates))], Aggregate.WIDTH)
         self._columns = self._column_words(store.columns)
         self._local = threading.local()
 
@@ -100,7 +101,19 @@ class StoreProgram:
         condition, match, tally = (_NONE if value is None else value for value in optional)
         column = _NONE if aggregate.column is None else aggregate.column
         offset = self.store.plan.offsets[number]
-        return [aggregate.function, aggregate.window, column, n, condition, match, tally, offset]
+        found = self._helps[number]
+        help_ = _address(found[0]) if found is not None else 0
+        return [aggregate.function, aggregate.window, column, n, condition, match, tally, offset, help_]
+
+    def _help(self, aggregate: plan.Aggregate) -> tuple[np.ndarray, list[np.ndarray | None]] | None:
+        """The words of `layout.Help`, and the arrays that they name; None where windows are walked."""
+        rows = min(self.store.longest, most_rows(self.store.plan.windows[aggregate.window]))
+        if rows < hot.MANY or any(rank is not None for rank in self.ranks):
+            return None
+        arrays = hot.help_for(aggregate, self.store)
+        if arrays is None:
+            return None
+        return np.array([0 if array is None else _address(array) for array in arrays], np.int64), arrays
 
     def _column_words(self, columns: list[Encoded]) -> np.ndarray:
         words = []

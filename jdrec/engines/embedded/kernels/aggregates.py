@@ -12,6 +12,7 @@ from jdrec.engines.embedded.kernels import words as w
 from jdrec.engines.embedded.kernels.cells import float_key, is_nan, is_valid, key_of, number, rank_of, tally_key
 from jdrec.engines.embedded.kernels.tallies import counts_of, keys_of, slot_of, used_of
 from jdrec.engines.embedded.kernels.words import kernel, small
+from jdrec.engines.embedded.layout import BIG_BLOCK, BLOCK
 from jdrec.engines.embedded.memory import f32, i64, put, u8
 
 LARGEST_FLOAT32, LARGEST_FLOAT64 = float(np.finfo(np.float32).max), float(np.finfo(np.float64).max)
@@ -108,6 +109,12 @@ def offset_of(columns, column):
     return types.int64(0) if column < 0 else columns + 8 * w.C_WIDTH * column
 
 
+@small
+def between(running, low, high):
+    """What rows [low, high) add up to, from a running sum."""
+    return i64(running, high) - i64(running, low)
+
+
 @kernel
 def count(aggregate, columns, current, row, low, high, has_current, out):
     """Rows that are not NULL in the column (any row for `*`) and satisfy the condition."""
@@ -126,6 +133,9 @@ def count(aggregate, columns, current, row, low, high, has_current, out):
             result += 1
     if column < 0 and condition < 0 and match < 0:
         give(out, result + high - low)
+        return
+    if i64(aggregate, w.A_HELP) != 0:
+        give(out, result + between(i64(i64(aggregate, w.A_HELP), w.H_COUNTS), low, high))
         return
     values, where, same = offset_of(columns, column), offset_of(columns, condition), offset_of(columns, match)
     for index in range(low, high):
@@ -148,6 +158,21 @@ def sum_integers(column, own, own_row, low, high, has_current, out):
         give(out, result)
     else:
         give_null(out)
+
+
+@kernel
+def sum_by_help(help_, own, own_row, low, high, has_current, mean, out):
+    """The sum of integers, or their mean, from running sums."""
+    result, values = between(i64(help_, w.H_SUMS), low, high), between(i64(help_, w.H_COUNTS), low, high)
+    if has_current and is_valid(own, own_row):
+        result += key_of(own, own_row)
+        values += 1
+    if values == 0:
+        give_null(out)
+    elif mean:
+        give(out, float_key(types.float64(result) / values))
+    else:
+        give(out, result)
 
 
 @kernel
@@ -184,7 +209,7 @@ def sum_doubles(column, own, own_row, low, high, has_current, mean, out):
 
 
 @kernel
-def extreme(column, own, own_row, low, high, has_current, largest, first, out):
+def extreme(column, own, own_row, low, high, has_current, largest, first, help_, out):
     """The smallest or largest key.
 
     NaN is never it, and of nothing but NaN it is the finite number that any other would beat; but where the search starts with the `first`
@@ -197,7 +222,20 @@ def extreme(column, own, own_row, low, high, has_current, largest, first, out):
         stays = is_nan(own, best)
         found = not stays
         best_rank = rank_of(own, best) if found else best_rank
-    for index in range(high - 1, low - 1, -1):
+    index = high - 1
+    while index >= low:
+        # Whole blocks are as good as their rows, but for a NaN that may come first.
+        if help_ != 0 and (seen or not first) and (index + 1) % BLOCK == 0 and index + 1 - BLOCK >= low:
+            size, block = types.int64(BLOCK), i64(help_, w.H_BLOCKS) + 16 * (index // BLOCK)
+            if (index + 1) % BIG_BLOCK == 0 and index + 1 - BIG_BLOCK >= low:
+                size, block = types.int64(BIG_BLOCK), i64(help_, w.H_BIG_BLOCKS) + 16 * (index // BIG_BLOCK)
+            if i64(block, 0) == w.STATE_NUMBER:
+                key = i64(block, 1)
+                if not found or (key > best_rank if largest else key < best_rank):
+                    best, best_rank, found = key, key, True
+            seen = seen or i64(block, 0) != 0
+            index -= size
+            continue
         if is_valid(column, index):
             key = key_of(column, index)
             if is_nan(column, key):
@@ -208,6 +246,7 @@ def extreme(column, own, own_row, low, high, has_current, largest, first, out):
                 if not found or (rank > best_rank if largest else rank < best_rank):
                     best, best_rank, found = key, rank, True
             seen = True
+        index -= 1
     if stays and first:
         give(out, nan)
     elif found:

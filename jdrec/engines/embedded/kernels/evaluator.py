@@ -18,6 +18,7 @@ from jdrec.engines.embedded.kernels.aggregates import (
     frame_at,
     give,
     offset_of,
+    sum_by_help,
     sum_doubles,
     sum_integers,
     sum_singles,
@@ -48,7 +49,7 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
         return
     column, own = offset_of(columns, i64(aggregate, w.A_COLUMN)), offset_of(current, i64(aggregate, w.A_COLUMN))
     own_row = row * i64(own, w.C_STEP)
-    n = i64(aggregate, w.A_N)
+    n, help_ = i64(aggregate, w.A_N), i64(aggregate, w.A_HELP)
     if i64(aggregate, w.A_TALLY) >= 0:
         tally = i64(program, w.P_TALLIES) + 8 * w.T_WIDTH * i64(aggregate, w.A_TALLY)
         state = scratch + 8 * i64(tally, w.T_OFFSET)
@@ -65,6 +66,8 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
             top1_ratio(state, out)
         else:
             topn_frequency(tally, state, column, n, best, out)
+    elif help_ != 0 and (function == w.F_SUM or function == w.F_AVG):
+        sum_by_help(help_, own, own_row, low, high, has_current, function == w.F_AVG, out)
     elif function == w.F_SUM:
         kind = i64(column, w.C_KIND)
         if kind == w.K_FLOAT32:
@@ -76,9 +79,9 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
     elif function == w.F_AVG:
         sum_doubles(column, own, own_row, low, high, has_current, True, out)
     elif function == w.F_MIN:
-        extreme(column, own, own_row, low, high, has_current, False, n != 0, out)
+        extreme(column, own, own_row, low, high, has_current, False, n != 0, help_, out)
     elif function == w.F_MAX:
-        extreme(column, own, own_row, low, high, has_current, True, n != 0, out)
+        extreme(column, own, own_row, low, high, has_current, True, n != 0, help_, out)
     elif function == w.F_AT:
         at(column, own, own_row, slice_, n, out)
     elif function == w.F_FRAME_AT:

@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from numba import njit
 
-from jdrec.engines.embedded.layout import EMPTY_WINDOW, Aggregate, Column, Function, Job, Kind, Program, Slice, State, Tally, Window
+from jdrec.engines.embedded.layout import (
+    EMPTY_WINDOW,
+    Aggregate,
+    BlockState,
+    Column,
+    Function,
+    Help,
+    Job,
+    Kind,
+    Program,
+    Slice,
+    State,
+    Tally,
+    Window,
+)
 from jdrec.engines.embedded.memory import i64, put
 
 # Plain integers: the compiler takes members of an IntEnum for objects of their own.
@@ -21,7 +35,9 @@ W_IS_RANGE, W_START, W_END, W_MAX_SIZE, W_HAS_CURRENT, W_BEFORE, W_WIDTH = (int(
 S_LOW, S_HIGH, S_BASE_LOW, S_BASE_HIGH, S_WIDTH = (int(member) for member in Slice)
 T_WINDOW, T_COLUMN, T_CAPACITY, T_LIMIT, T_OFFSET, T_WIDTH = (int(member) for member in Tally)
 X_GROUP, X_LOW, X_HIGH, X_USED, X_DISTINCT, X_TOP, X_VALUES, X_NULLS, X_NANS, X_WIDTH = (int(member) for member in State)
-(A_FUNCTION, A_WINDOW, A_COLUMN, A_N, A_CONDITION, A_MATCH, A_TALLY, A_OUT, A_WIDTH) = (int(member) for member in Aggregate)
+(A_FUNCTION, A_WINDOW, A_COLUMN, A_N, A_CONDITION, A_MATCH, A_TALLY, A_OUT, A_HELP, A_WIDTH) = (int(member) for member in Aggregate)
+H_COUNTS, H_SUMS, H_BLOCKS, H_BIG_BLOCKS = (int(member) for member in list(Help)[:4])
+STATE_NAN, STATE_NUMBER = int(BlockState.NAN), int(BlockState.NUMBER)
 F_COUNT, F_COUNT_SAME, F_DISTINCT_COUNT, F_TOPN, F_TOP1_RATIO = (int(member) for member in list(Function)[:5])
 F_SUM, F_AVG, F_MIN, F_MAX, F_AT, F_FIRST_VALUE, F_FRAME_AT, F_FRAME = (int(member) for member in list(Function)[5:])
 J_WIDTH = int(Job.WIDTH)
