@@ -49,6 +49,7 @@ SUITE = (
     Bench("generate", "generate.py", "", "--actions 50000000 --requests 2000000 --users 1000000 --products 100000 --shuffle"),
     Bench("extract", "extract.py", "--root {tables} --runs 3", "--root {tables} --runs 7", ("tables",)),
     Bench("extract 50M", "extract.py", None, "--actions 50000000 --requests 2000000 --runs 1"),
+    Bench("side by side", "side_by_side.py", "--root {tables} --actions 0", "--root {tables} --runs 3", ("spark", "tables")),
     Bench("preprocess", "preprocess.py", "--rows 1000000 --values 10000000", ""),
     Bench("reader", "reader.py", "--rows 1000000 --memory-rows 250000", "--rows 10000000 --memory-rows 2000000"),
     Bench("training", "training.py", "--rounds 2", "--rounds 5", ("torch or oneflow",)),
@@ -143,6 +144,20 @@ def _gpu(tables: Path) -> str | None:
     return _module("torch", "torch")(tables)
 
 
+def _spark(tables: Path) -> str | None:
+    if importlib.util.find_spec("pyspark") is None:
+        return "pyspark is not installed (extra spark)"
+    from jdrec.engines.spark import jars, java
+    from jdrec.errors import JdrecError
+
+    try:
+        java.find(None)
+        jars.find(jars.default_folder())
+    except JdrecError as error:
+        return f"Spark cannot run: {error}"
+    return None
+
+
 def _module(name: str, extra: str) -> Callable[[Path], str | None]:
     return lambda tables: None if importlib.util.find_spec(name) else f"{name} is not installed (extra {extra})"
 
@@ -157,6 +172,7 @@ def _tables(tables: Path) -> str | None:
 
 NEEDS: dict[str, Callable[[Path], str | None]] = {
     "gpu": _gpu,
+    "spark": _spark,
     "torch": _module("torch", "torch"),
     "oneflow": _module("oneflow", "oneflow"),
     "torch or oneflow": _either,
