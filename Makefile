@@ -2,7 +2,7 @@
 # make test         what a laptop can test; ALL=1 adds PyTorch, Spark (needs Java) and the slow tests
 # make lint         style and types
 # make golden       rewrites the golden files under tests/golden
-# make reference    rewrites docs/reference.md and docs/functions.md
+# make reference    rewrites docs/reference.md, docs/functions.md and the code in the Chinese documents
 # make docs         the documents as a site in outputs/site
 # make spark-jars   fetches OpenMLDB's batch engine for engine=spark
 # make parity       40 random feature sets on the embedded engine and on OpenMLDB's, some minutes
@@ -55,6 +55,7 @@ golden: setup
 reference: setup
 	$(PYTHON) scripts/reference.py
 	$(PYTHON) scripts/functions.py
+	$(PYTHON) scripts/chinese.py
 
 docs: .venv/.installed-docs
 	$(PYTHON) -m sphinx --fail-on-warning --keep-going --quiet -c docs/site docs outputs/site

@@ -22,8 +22,8 @@ html_theme_options = {"source_view_link": "", "top_of_page_buttons": []}
 
 
 def _readme(app: Any, relative: Path, parent: str, content: list[str]) -> None:
-    """README.md lies above docs/: its links lose their docs/ where index.md includes it."""
-    content[0] = content[0].replace("](docs/", "](")
+    """README.md lies above docs/: its links are those of docs/ where index.md includes it."""
+    content[0] = content[0].replace("](docs/", "](").replace("](README.zh.md)", "](index.zh.md)").replace("](README.md)", "](index.md)")
 
 
 def setup(app: Any) -> None:
