@@ -154,7 +154,7 @@ def _open(features: Path, plan: Plan) -> pq.ParquetFile:
     if not features.is_file():
         raise StageError(f"{features} is missing.", hint="Run task=extract first.")
     try:
-        file = pq.ParquetFile(features, memory_map=True, pre_buffer=False)
+        file = pq.ParquetFile(features, pre_buffer=False)
     except pa.ArrowInvalid as error:
         raise DataError(f"{features} cannot be read: {error}", hint="Run task=extract again.") from None
     needed = [*plan.inputs, plan.label.name, *([plan.time.name] if plan.time else [])]
@@ -162,7 +162,7 @@ def _open(features: Path, plan: Plan) -> pq.ParquetFile:
     if missing:
         raise StageError(f"{features} has no column {', '.join(missing)}.", hint="Run task=extract again.")
     repeated = [name for name in _repeated_texts(file, plan) if name not in plan.keep]
-    return pq.ParquetFile(features, metadata=file.metadata, memory_map=True, pre_buffer=False, read_dictionary=repeated)
+    return pq.ParquetFile(features, metadata=file.metadata, pre_buffer=False, read_dictionary=repeated)
 
 
 def _repeated_texts(file: pq.ParquetFile, plan: Plan) -> list[str]:

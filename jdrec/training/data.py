@@ -198,6 +198,11 @@ class Split:
         """The whole split in order; the last batch may be smaller."""
         for start in range(0, len(self), size):
             yield self.batch(slice(start, start + size))
+            self.release(start, min(start + size, len(self)))
+
+    def release(self, begin: int, end: int) -> None:
+        """Says that these samples are not asked for soon: on disk, they need not be in memory."""
+        self._going(np.array([[begin, end]]))
 
     def order(self, seed: int) -> Order:
         """The order in which its samples are trained on."""

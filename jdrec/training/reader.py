@@ -130,6 +130,7 @@ class SampleFile:
                 for begin in range(0, len(next(iter(columns.values()), ())), _BLOCK):
                     for i, column in columns.items():
                         self._code(coders[i], i, column[begin : begin + _BLOCK], split.rows[at + begin : at + begin + _BLOCK])
+                split.release(at, int(self._places[group + 1]))
             return [(i, coder.items()) for i, coder in coders.items()]
 
         found = dict(pair for part in self._in_threads(code, range(min(self._threads, len(names)))) for pair in part)
@@ -162,9 +163,13 @@ class SampleFile:
             firsts += [size] * self._slots[i]
             size += len(table)
         table, starts = np.concatenate(tables), np.array(firsts, np.int64)
-        self._in_threads(
-            lambda part: translate(split.rows[part * _PIECE : (part + 1) * _PIECE], starts, table), range(-(-len(split) // _PIECE))
-        )
+
+        def piece(part: int) -> None:
+            begin, end = part * _PIECE, min((part + 1) * _PIECE, len(split))
+            translate(split.rows[begin:end], starts, table)
+            split.release(begin, end)
+
+        self._in_threads(piece, range(-(-len(split) // _PIECE)))
 
     def _vocabulary(self, found: list[Found], min_count: int, most_rows: int | None, known: Vocabulary | None) -> Vocabulary:
         layout, counted = self.layout, [(ids, counts) for ids, counts, _ in found]
@@ -192,6 +197,7 @@ class SampleFile:
             if self._kept is not None:
                 raw = raw.take(np.flatnonzero(self._kept[self._firsts[group] : self._firsts[group + 1]]))
             split.put(int(self._places[group]), raw, lambda out: write_rows(vocabulary, finders, raw.columns, out))
+            split.release(int(self._places[group]), int(self._places[group + 1]))
 
         self._in_threads(fill, range(self._metadata.num_row_groups))
         return split
@@ -228,7 +234,7 @@ class SampleFile:
         """A reader of one's own: it is not for several threads."""
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(self.file, metadata=self._metadata, memory_map=True, pre_buffer=False)
+        return pq.ParquetFile(self.file, metadata=self._metadata, pre_buffer=False)
 
     def _in_threads(self, work: Callable[[int], Any], items: Iterable[int]) -> list[Any]:
         if self._threads == 1:
