@@ -153,7 +153,7 @@ def _gpu() -> str:
 
 
 def _triton() -> str:
-    from jdrec.serving.triton import find_tritonserver
+    from jdrec.serving.triton_wheel import find_tritonserver
 
     server = find_tritonserver() / "bin" / "tritonserver"
     return f"{server} (nvidia-pytriton {metadata.version('nvidia-pytriton')})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.features import expression as ast
 from jdrec.features.spec import Join
 from jdrec.features.types import SqlType
-from jdrec.online.scalar import Cells
+from jdrec.online.cells import Cells, scalar_of
 from jdrec.online.store import key_names
 from jdrec.online.ttl import TimeToLive
 
@@ -58,30 +59,40 @@ def make_join(
     """
     if join.condition is None and join.order_by is not None and join.order_by not in columns:
         columns = [*columns, join.order_by]  # kept, to be compared with
-    keys = [cells.place((via, left)) for via, left, _ in join.keys]
-    kind = LastJoin if join.condition is None else ConditionalJoin
-    result = kind(join, columns, types, table, cells, keys, ttl, now_ms)
+    start = Start(join, columns, types, table, ttl, now_ms)
+    result: OnlineJoin
+    if join.condition is None:
+        result = LastJoin(start, [cells.place((via, left)) for via, left, _ in join.keys])
+    else:
+        result = ConditionalJoin(start, cells)
     for name in columns:
         cells.add((join.name, name), types[name])
     return result
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a join begins with.
+
+    Attributes:
+        columns: of the joined table that are kept. types: of its columns. table: its first rows, which came at `now_ms`.
+    """
+
+    join: Join
+    columns: list[str]
+    types: Mapping[str, SqlType]
+    table: Mapping[str, Vector]
+    ttl: TimeToLive
+    now_ms: int
+
+
 class LastJoin:
     """The newest row of each key. A key with a NULL has none."""
 
-    def __init__(
-        self,
-        join: Join,
-        columns: list[str],
-        types: Mapping[str, SqlType],
-        table: Mapping[str, Vector],
-        cells: Cells,
-        keys: list[int],
-        ttl: TimeToLive,
-        now_ms: int,
-    ):
+    def __init__(self, start: Start, keys: list[int]):
+        join, columns, table, ttl = start.join, start.columns, start.table, start.ttl
         self.join, self._columns = join, columns
-        self._types = [types[name] for name in columns]
+        self._types = [start.types[name] for name in columns]
         self._key: Callable[[Sequence[Any]], Any] = itemgetter(*keys)
         self._nulls: tuple[Any, ...] = (None,) * len(columns)
         self._order = columns.index(join.order_by) if join.order_by is not None else None
@@ -99,7 +110,7 @@ class LastJoin:
         values = [_shared(table[name].take(chosen)) for name in columns]
         self._rows: dict[Any, tuple[Any, ...]] = dict(zip(names, zip(*values, strict=True) if values else [()] * len(names), strict=True))
         if self._age_ms and self._order is None:
-            self._arrived = dict.fromkeys(names, now_ms)
+            self._arrived = dict.fromkeys(names, start.now_ms)
 
     def insert(self, columns: Mapping[str, Sequence[Any]], rows: int, now_ms: int) -> None:
         keys = [columns[right] for _, right in self.join.on]
@@ -150,31 +161,22 @@ class LastJoin:
 class ConditionalJoin:
     """All rows of each key, in the order in which a condition is tried, the preferred one last."""
 
-    def __init__(
-        self,
-        join: Join,
-        columns: list[str],
-        types: Mapping[str, SqlType],
-        table: Mapping[str, Vector],
-        cells: Cells,
-        keys: list[int],
-        ttl: TimeToLive,
-        now_ms: int,
-    ):
+    def __init__(self, start: Start, cells: Cells):
+        join, columns, table, ttl = start.join, start.columns, start.table, start.ttl
         self.join, self._cells, self._ttl, self.expires = join, cells, ttl, not ttl.forever
         assert join.condition is not None
         read = [node for node in ast.walk(join.condition) if isinstance(node, ast.Column) and node.table != join.name]
         self._read = dict.fromkeys([*((via, left) for via, left, _ in join.keys), *((node.table, node.name) for node in read)])
         self._own = {node.name for node in ast.walk(join.condition) if isinstance(node, ast.Column) and node.table == join.name}
         self._names = columns
-        self._types = types
+        self._types = start.types
         self._columns = {name: table[name].plain() for name in {*columns, *self._own}}
         self._rows = 0
         self._rows_of: dict[Any, list[int]] = {}
         self._moments: list[float] = []  # what orders rows, or when they arrived
         self._new: list[dict[str, Vector]] = []
         order = table[join.order_by] if join.order_by else None
-        self._place_all([table[right] for _, right in join.on], order, now_ms)
+        self._place_all([table[right] for _, right in join.on], order, start.now_ms)
 
     def insert(self, columns: Mapping[str, Sequence[Any]], rows: int, now_ms: int) -> None:
         def vector(name: str) -> Vector:
@@ -190,8 +192,6 @@ class ConditionalJoin:
         for table, name in self._read:
             place = self._cells.place((table, name))
             (request if table is None else joins.setdefault(table, {}))[name] = Vector.of_values([cells[place]], self._cells.types[place])
-        from jdrec.online.scalar import scalar_of
-
         found = self.look_up_all(request, joins, 1, now_ms)
         cells += [scalar_of(found[name]) for name in self._names]
 

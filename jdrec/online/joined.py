@@ -21,8 +21,8 @@ from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.features import expression as ast
 from jdrec.features.spec import FeatureSet, Join
 from jdrec.features.types import SqlType
+from jdrec.online.cells import Cells, scalar_of
 from jdrec.online.join import OnlineJoin
-from jdrec.online.scalar import Cells, scalar_of
 from jdrec.online.store import OnlineStore
 
 

@@ -320,6 +320,10 @@ class _JournalTable:
     def __init__(self, journal: Journal, table: Table, task: Any):
         self.table, self._journal, self._task = table, journal, task
 
+    def repeats(self, column: str) -> bool:
+        """Nothing tells: as files that do not."""
+        return True
+
     def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         return self._journal.read(self.table.name, columns, encoded, self._task)
 

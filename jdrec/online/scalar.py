@@ -6,10 +6,8 @@ usual calendar functions are here; an expression with anything else is evaluated
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from operator import itemgetter
 from typing import Any
 
@@ -22,51 +20,14 @@ from jdrec.features import expression as ast
 from jdrec.features.infer import common_type
 from jdrec.features.spec import RowColumn
 from jdrec.features.types import SqlType
+from jdrec.online.cells import Cells, Key, key_of, scalar_of
 from jdrec.online.rows import single
+from jdrec.online.scalar_functions import CALENDAR, Function, both_of, either_of, quotient, strict
 
 T = SqlType
-Function = Callable[[Sequence[Any]], Any]
-Key = tuple[str | None, str] | Result
-"""What a cell holds: a column of the request table (None) or of a join, or the result of an aggregate."""
-
 _RANK = {T.BOOL: 0, T.SMALLINT: 1, T.INT: 2, T.BIGINT: 3, T.FLOAT: 4, T.DOUBLE: 5}
 _BITS = {T.SMALLINT: 16, T.INT: 32, T.BIGINT: 64, T.TIMESTAMP: 64, T.DATE: 32}
 _COMPARE = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-_FIRST_DAY = date(1970, 1, 1).toordinal()
-
-
-class Cells:
-    """Which cell holds what.
-
-    Attributes:
-        types: in the order of the cells.
-    """
-
-    def __init__(self) -> None:
-        self._places: dict[Key, int] = {}
-        self.types: list[SqlType] = []
-
-    def __len__(self) -> int:
-        return len(self.types)
-
-    def add(self, key: Key, type_: SqlType) -> int:
-        """Gives it the next cell."""
-        self._places[key] = len(self.types)
-        self.types.append(type_)
-        return self._places[key]
-
-    def place(self, key: Key) -> int:
-        return self._places[key]
-
-    def find(self, node: ast.Node, row: tuple[RowColumn, ...]) -> int | None:
-        """The cell that holds an expression's value as it stands; None if it has to be computed."""
-        if isinstance(node, Result):
-            return self._places[key_of(node)]
-        if isinstance(node, ast.Column) and node.table is None and row:
-            column = next(column for column in row if column.name == node.name)
-            place = self._places[(None, column.source)] if column.source is not None else None
-            return place if place is not None and self.types[place] is column.type else None
-        return self._places[(node.table, node.name)] if isinstance(node, ast.Column) else None
 
 
 def compiled(node: ast.Node, cells: Cells, row: tuple[RowColumn, ...] = ()) -> Function:
@@ -79,18 +40,6 @@ def compiled(node: ast.Node, cells: Cells, row: tuple[RowColumn, ...] = ()) -> F
         return _Compiler(cells, row).compile(node)[0]
     except _Unsupported:
         return _by_columns(node, cells, row)
-
-
-def scalar_of(vector: Vector) -> Any:
-    """The value of a column of one row."""
-    if vector.type is None:
-        return None
-    if vector.type is T.STRING:
-        return vector.plain().data[0].as_py()
-    if not vector.is_valid[0]:
-        return None
-    value = vector.data[0].item()
-    return bool(value) if vector.type is T.BOOL else value
 
 
 class _Unsupported(Exception):
@@ -126,12 +75,7 @@ def _by_columns(node: ast.Node, cells: Cells, row: tuple[RowColumn, ...]) -> Fun
     return lambda values: scalar_of(expressions.evaluate(node, _OneRow(cells, named, values)))
 
 
-def key_of(node: Result) -> Result:
-    """A result wherever it stands in an expression."""
-    return Result(0, 0, node.store, node.aggregate, node.is_walk)
-
-
-# --- here --------------------------------------------------------------------------------------------------------------------
+# --- here ---------------------------------------------------------------------------------------------------------------------
 
 
 def _wrap(type_: SqlType) -> Callable[[int], int]:
@@ -193,18 +137,18 @@ class _Compiler:
     def _unary(self, node: ast.Unary) -> Typed:
         operand, type_ = self.compile(node.operand)
         if node.op == "not":
-            return _strict(operator.not_, operand), T.BOOL
+            return strict(operator.not_, operand), T.BOOL
         if type_ in (T.SMALLINT, T.INT, T.BIGINT):
             wrap = _wrap(type_)
-            return _strict(lambda value: wrap(-value), operand), type_
+            return strict(lambda value: wrap(-value), operand), type_
         if type_ in (T.FLOAT, T.DOUBLE):
-            return _strict(lambda value: 0.0 - value, operand), type_
+            return strict(lambda value: 0.0 - value, operand), type_
         raise _Unsupported
 
     def _binary(self, node: ast.Binary) -> Typed:
         left, right = self.compile(node.left), self.compile(node.right)
         if node.op in ("and", "or"):
-            return (_both if node.op == "and" else _either)(left[0], right[0]), T.BOOL
+            return (both_of if node.op == "and" else either_of)(left[0], right[0]), T.BOOL
         if node.op in _COMPARE:
             return self._compared(node.op, left, right), T.BOOL
         return self._computed(node.op, left, right)
@@ -215,10 +159,10 @@ class _Compiler:
             return lambda cells: None
         if one in _RANK and other in _RANK and one is not other:
             type_ = T.DOUBLE if {one, other} == {T.BIGINT, T.FLOAT} else max(one, other, key=_RANK.__getitem__)
-            return _strict(_COMPARE[op], self._converted(left, type_), self._converted(right, type_))
+            return strict(_COMPARE[op], self._converted(left, type_), self._converted(right, type_))
         if one is not other:
             raise _Unsupported
-        return _strict(_COMPARE[op], left[0], right[0])
+        return strict(_COMPARE[op], left[0], right[0])
 
     def _computed(self, op: str, left: Typed, right: Typed) -> Typed:
         one, other = left[1], right[1]
@@ -228,39 +172,39 @@ class _Compiler:
             if op not in "+-" or T.FLOAT in (one, other) or T.DOUBLE in (one, other):
                 raise _Unsupported
             wrap, apply = _wrap(T.BIGINT), operator.add if op == "+" else operator.sub
-            return _strict(lambda a, b: wrap(apply(a, b)), left[0], right[0]), T.TIMESTAMP
+            return strict(lambda a, b: wrap(apply(a, b)), left[0], right[0]), T.TIMESTAMP
         if one not in _RANK or other not in _RANK or T.BOOL in (one, other):
             raise _Unsupported
         type_ = T.DOUBLE if op == "/" else max(one, other, key=_RANK.__getitem__)
         a, b = self._converted(left, type_), self._converted(right, type_)
         if op == "/":
-            return _strict(lambda x, y: None if y == 0 else x / y, a, b), type_
+            return strict(lambda x, y: None if y == 0 else x / y, a, b), type_
         if op in ("+", "-", "*"):
             apply = {"+": operator.add, "-": operator.sub, "*": operator.mul}[op]
             if type_ is T.DOUBLE:
-                return _strict(apply, a, b), type_
+                return strict(apply, a, b), type_
             fit = single if type_ is T.FLOAT else _wrap(type_)
-            return _strict(lambda x, y: fit(apply(x, y)), a, b), type_
+            return strict(lambda x, y: fit(apply(x, y)), a, b), type_
         if not type_.is_integer:
             raise _Unsupported
         wrap = _wrap(type_)
         if op == "div":
-            return _strict(lambda x, y: None if y == 0 else wrap(_quotient(x, y)), a, b), type_
+            return strict(lambda x, y: None if y == 0 else wrap(quotient(x, y)), a, b), type_
         if op == "%":
-            return _strict(lambda x, y: None if y == 0 else x - y * _quotient(x, y), a, b), type_
+            return strict(lambda x, y: None if y == 0 else x - y * quotient(x, y), a, b), type_
         raise _Unsupported
 
     def _between(self, node: ast.Between) -> Typed:
         operand = self.compile(node.operand)
-        result = _both(self._compared(">=", operand, self.compile(node.low)), self._compared("<=", operand, self.compile(node.high)))
-        return (_strict(operator.not_, result) if node.negated else result), T.BOOL
+        result = both_of(self._compared(">=", operand, self.compile(node.low)), self._compared("<=", operand, self.compile(node.high)))
+        return (strict(operator.not_, result) if node.negated else result), T.BOOL
 
     def _in(self, node: ast.In) -> Typed:
         operand = self.compile(node.operand)
         result = self._compared("=", operand, self.compile(node.options[0]))
         for option in node.options[1:]:
-            result = _either(result, self._compared("=", operand, self.compile(option)))
-        return (_strict(operator.not_, result) if node.negated else result), T.BOOL
+            result = either_of(result, self._compared("=", operand, self.compile(option)))
+        return (strict(operator.not_, result) if node.negated else result), T.BOOL
 
     def _isnull(self, node: ast.IsNull) -> Typed:
         operand, _ = self.compile(node.operand)
@@ -310,12 +254,12 @@ class _Compiler:
                 return self._chosen([lambda cells: first(cells) is None], [arguments[2], arguments[1]])
             condition = self._compared(">" if node.name == "maximum" else "<", arguments[0], arguments[1])
             return self._chosen([condition], arguments)
-        if node.name not in _CALENDAR:
+        if node.name not in CALENDAR:
             raise _Unsupported
         operand, type_ = self.compile(node.args[0])
         if type_ is not T.TIMESTAMP:
             raise _Unsupported
-        return _strict(_CALENDAR[node.name], operand), T.INT
+        return strict(CALENDAR[node.name], operand), T.INT
 
     def _cast(self, node: ast.Cast) -> Typed:
         return self._converted(self.compile(node.operand), node.type), node.type
@@ -328,7 +272,7 @@ class _Compiler:
         if source is None:
             return lambda cells: None
         convert = self._conversion(source, target)
-        return function if convert is _same else _strict(convert, function)
+        return function if convert is _same else strict(convert, function)
 
     def _conversion(self, source: SqlType, target: SqlType) -> Callable[[Any], Any]:
         if source is T.STRING:
@@ -357,91 +301,3 @@ class _Compiler:
             if target.is_integer:
                 return _wrap(target) if source is not T.BOOL else int
         raise _Unsupported
-
-
-def _strict(function: Callable[..., Any], *operands: Function) -> Function:
-    """NULL as soon as an operand is."""
-    if len(operands) == 1:
-        (operand,) = operands
-
-        def unary(cells: Sequence[Any]) -> Any:
-            value = operand(cells)
-            return None if value is None else function(value)
-
-        return unary
-    left, right = operands
-
-    def binary(cells: Sequence[Any]) -> Any:
-        one = left(cells)
-        if one is None:
-            return None
-        other = right(cells)
-        return None if other is None else function(one, other)
-
-    return binary
-
-
-def _both(left: Function, right: Function) -> Function:
-    """AND: false wins over NULL."""
-
-    def both(cells: Sequence[Any]) -> bool | None:
-        one = left(cells)
-        if one is False:
-            return False
-        other = right(cells)
-        return False if other is False else None if one is None or other is None else True
-
-    return both
-
-
-def _either(left: Function, right: Function) -> Function:
-    """OR: true wins over NULL."""
-
-    def either(cells: Sequence[Any]) -> bool | None:
-        one = left(cells)
-        if one is True:
-            return True
-        other = right(cells)
-        return True if other is True else None if one is None or other is None else False
-
-    return either
-
-
-def _quotient(x: int, y: int) -> int:
-    """Integer division towards zero."""
-    quotient = abs(x) // abs(y)
-    return quotient if (x < 0) == (y < 0) else -quotient
-
-
-# --- calendar ----------------------------------------------------------------------------------------------------------------
-
-
-def _days(milliseconds: int) -> int:
-    clock = milliseconds + ZONE_MS
-    return clock // 86_400_000 if clock >= 0 else _quotient(clock, 1000) // 86_400
-
-
-def _calendar(part: Callable[[date], int]) -> Callable[[int], int]:
-    def of(milliseconds: int) -> int:
-        ordinal = _FIRST_DAY + _days(milliseconds)
-        if 1 <= ordinal <= date.max.toordinal():
-            return part(date.fromordinal(ordinal))
-        name = next(name for name, function in _CALENDAR.items() if function is of)
-        return scalar_of(expressions.FUNCTIONS[name](Vector.of_value(milliseconds, T.TIMESTAMP)))
-
-    return of
-
-
-def _unit(milliseconds: int, units: int, zone: int = 0) -> Callable[[int], int]:
-    return lambda time: int(math.fmod(_quotient(time + zone, milliseconds), units))
-
-
-_CALENDAR: dict[str, Callable[[int], int]] = {
-    "dayofweek": lambda milliseconds: (_days(milliseconds) + 4) % 7 + 1,
-    "hour": _unit(3_600_000, 24, ZONE_MS),
-    "minute": _unit(60_000, 60),
-    "second": _unit(1000, 60),
-    "day": _calendar(lambda day: day.day),
-    "month": _calendar(lambda day: day.month),
-    "year": _calendar(lambda day: day.year),
-}

@@ -25,12 +25,14 @@ from jdrec.engines.embedded.vector import Vector
 from jdrec.errors import DataError, OnlineError, nearest
 from jdrec.features.spec import FeatureSet
 from jdrec.features.types import SqlType
+from jdrec.online.cells import Cells, scalar_of
 from jdrec.online.join import OnlineJoin, make_join
 from jdrec.online.joined import JoinedWindows, reads_joins, stored_columns
+from jdrec.online.program import RequestProgram
 from jdrec.online.results import decoder, is_word
 from jdrec.online.rows import Row, RowReader, date_of, vectors_of
-from jdrec.online.scalar import Cells, compiled
-from jdrec.online.store import Dictionaries, OnlineStore, RequestProgram
+from jdrec.online.scalar import compiled
+from jdrec.online.store import Dictionaries, OnlineStore
 from jdrec.online.ttl import TimeToLives
 from jdrec.progress import Progress
 
@@ -439,7 +441,6 @@ def _each(places: list[int]) -> Callable[[Sequence[int]], Sequence[int]]:
 
 def _walker(program: RequestProgram, number: int, out: np.ndarray) -> Callable[[Sequence[int]], Any]:
     """A function that gives the value of an aggregate over a whole frame."""
-    from jdrec.online.scalar import scalar_of
 
     def walk(words: Sequence[int]) -> Any:
         return scalar_of(walked(program.program.store.plan.walks[number], program.program, program.rows, out, 0))

@@ -119,9 +119,10 @@ class Source:
             import pyarrow as pa
 
             if not opened:  # only now: all chunks may be done
-                pool = stack.enter_context(ThreadPoolExecutor(run.config.engine.threads or cores()))
+                threads = run.config.engine.threads or cores()
+                pool = stack.enter_context(ThreadPoolExecutor(threads))
                 tables = _replaced(run.tables, run.feature_set.request_table, self._files)
-                opened.append(Batch(make_plan(run.feature_set), tables, pool, run.progress))
+                opened.append(Batch(make_plan(run.feature_set), tables, pool, threads, run.progress))
             return pa.Table.from_batches([opened[0].compute(chunk.first, chunk.first + chunk.rows)])
 
         return self._read(self.columns.names, features)

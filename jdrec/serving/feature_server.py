@@ -7,17 +7,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdrec.errors import MissingExtra, OnlineError, ServingError
+from jdrec.errors import OnlineError, ServingError
 from jdrec.online import open_session
-from jdrec.serving.server import listen, url_of
+from jdrec.serving.server import listen, url_of, uvicorn_server
 from jdrec.system import sigterm_as_interrupt
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from jdrec.config import Config
     from jdrec.features.spec import FeatureSet
-    from jdrec.online.server.app import FeatureServer
     from jdrec.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -49,7 +46,7 @@ def serve(config: Config, run: Path, feature_set: FeatureSet, progress: Progress
         app = create_app(session, name, render(feature_set, config, run)["deploy.sql"], server_config)
         app.when_open = lambda: print(_announcement(url_of(listener), feature_set, name), flush=True)
         try:
-            _server(app, server_config.shutdown_timeout_s).run(sockets=[listener])
+            uvicorn_server(app, shutdown_s=server_config.shutdown_timeout_s).run(sockets=[listener])
         except KeyboardInterrupt:
             log.info("stopped")
         finally:
@@ -59,24 +56,6 @@ def serve(config: Config, run: Path, feature_set: FeatureSet, progress: Progress
 def _needs_tables(config: Config) -> bool:
     """Whether the store has to be filled: a folder that is there has been."""
     return config.online.dir is None or not (Path(config.online.dir) / "store.sqlite").exists() or Path(config.dataset.root).is_dir()
-
-
-def _server(app: FeatureServer, timeout_s: float) -> uvicorn.Server:
-    try:
-        import uvicorn
-    except ImportError:
-        raise MissingExtra("uvicorn", "serving") from None
-    options = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        ws="none",
-        lifespan="on",
-        log_config=None,  # its messages go to ours
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(timeout_s)),
-    )
-    return uvicorn.Server(options)
 
 
 def _announcement(url: str, feature_set: FeatureSet, name: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdrec.errors import JdrecError, ServingError, nearest
+from jdrec.files import write_text
 from jdrec.serving.drift import Drift
 from jdrec.serving.failures import InvalidRequest, Unavailable
 from jdrec.serving.repository import require_same_features, versions_in
@@ -256,10 +256,9 @@ def remembered(repository: Path) -> tuple[Key, Key | None] | None:
 
 
 def _remember(repository: Path, default: Key, previous: Key | None) -> None:
-    staging = repository / f".{DEFAULT_FILE}.{os.getpid()}"
+    content = {"default": _text(default), "previous": _text(previous) if previous else None}
     try:
-        staging.write_text(json.dumps({"default": _text(default), "previous": _text(previous) if previous else None}) + "\n")
-        os.replace(staging, repository / DEFAULT_FILE)
+        write_text(repository / DEFAULT_FILE, json.dumps(content) + "\n")
     except OSError as error:  # served all the same; only a restart would not know
         log.warning("the default model can't be remembered in %s: %s", repository, error.strerror)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jdrec.errors import MissingExtra, ServingError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jdrec.serving.app import App
 
 _BACKLOG = 2048
+_KEEP_ALIVE_S = 75
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -51,7 +52,6 @@ def server_of(app: App, *, timeout_s: float, max_connections: int) -> uvicorn.Se
         max_connections: connections beyond these are closed at once.
     """
     try:
-        import uvicorn
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError:
         raise MissingExtra("uvicorn", "serving") from None
@@ -89,18 +89,27 @@ def server_of(app: App, *, timeout_s: float, max_connections: int) -> uvicorn.Se
                 self._head_timer.cancel()
                 self._head_timer = None
 
-    options = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        http=Connection,
-        ws="none",
-        loop="auto",
-        lifespan="on",
-        log_config=None,  # its messages go to ours
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(2 * timeout_s)),
+    return uvicorn_server(app, shutdown_s=2 * timeout_s, http=Connection)
+
+
+def uvicorn_server(app: Any, *, shutdown_s: float, **options: Any) -> uvicorn.Server:
+    """A server whose messages go to our log. Calls that it has accepted get `shutdown_s` at the end."""
+    try:
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("uvicorn", "serving") from None
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(shutdown_s)),
+            **options,
+        )
     )
-    return uvicorn.Server(options)

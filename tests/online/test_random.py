@@ -19,7 +19,8 @@ from jdrec.features.infer import Inference
 from jdrec.features.resolve import resolve
 from jdrec.features.spec import FeatureSet
 from jdrec.features.types import SqlType
-from jdrec.online.scalar import Cells, _by_columns, compiled
+from jdrec.online.cells import Cells
+from jdrec.online.scalar import _by_columns, compiled
 from jdrec.online.session import RequestSession
 from jdrec.progress import Progress
 from tests.features.random_expressions import expression

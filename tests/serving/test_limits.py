@@ -26,26 +26,13 @@ from jdrec.serving.service import Service
 from jdrec.serving.triton import TritonServer
 from tests.serving.service_parts import NO_LOG, call, running, service_on, session_of
 from tests.serving.small_definitions import ROW, every_type
-from tests.serving.small_models import configuration, encoder, export_run, run_folder
+from tests.serving.small_models import encoder
 from tests.serving.test_triton_process import wait_for
 
 pytestmark = pytest.mark.triton
 
 FEATURES = every_type()
 SERVING = ServingConfig(access_log=NO_LOG, timeout_s=3.0, max_rows=100)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    folder = run_folder(tmp_path_factory.mktemp("run"), FEATURES, numeric=2)
-    export_run(folder, FEATURES, configuration())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def triton(run) -> Iterator[TritonServer]:
-    with TritonServer(run / "triton", model="embedding", version=1, log_file=run / "triton.log") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jdrec.config import BatchingConfig, CandidatesConfig, ServingConfig, TritonConfig
 from jdrec.errors import ConfigError
@@ -31,19 +29,6 @@ pytestmark = pytest.mark.triton
 
 FEATURES = every_type()
 LIMITS = ServingConfig(max_rows=50, max_body_bytes=20_000, timeout_s=2.0, access_log=NO_LOG)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    folder = run_folder(tmp_path_factory.mktemp("run"), FEATURES, numeric=2)
-    export_run(folder, FEATURES, configuration())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def triton(run) -> Iterator[TritonServer]:
-    with TritonServer(run / "triton", model="embedding", version=1, log_file=run / "triton.log") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -229,28 +214,6 @@ def test_a_client_that_goes_away_does_no_harm(url):
 def test_unknown_paths_and_methods_answer_in_the_same_form(url):
     assert (call(f"{url}/nothing").status, error_of(call(f"{url}/nothing"))["message"]) == (404, "Not Found")
     assert call(f"{url}/predict").status == 405
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "at", "x"]), inner, max_size=3),
-    max_leaves=6,
-)
-near_rows = st.fixed_dictionaries({}, optional={name: st.just(value) | json_values for name, value in ROW.items()})
-bodies = st.one_of(
-    near_rows.map(json.dumps),
-    st.lists(near_rows, max_size=3).map(json.dumps),
-    json_values.map(json.dumps),
-).map(str.encode) | st.binary(max_size=80)
-
-
-@settings(max_examples=400, deadline=None)
-@given(bodies)
-def test_no_body_is_the_services_fault(url, body):
-    answer = call(f"{url}/predict", body)
-    assert answer.status in (200, 400, 413, 422), answer.body
-    if answer.status != 200:
-        assert error_of(answer)["message"]
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def make_run(folder: Path, tables: dict[str, list[Row]] | None = None) -> Run:
     silent, features = Progress.silent(), folder / "features.parquet"
     preprocess.run(run.feature_set, config.preprocess, features, run.samples, seed=config.seed, observed_until_ms=None, progress=silent)
     model(Encoder.load(run.samples / "encoder.json"), run.samples).save(run.checkpoint)
-    (folder / "run.json").write_text(json.dumps({"config": msgspec.to_builtins(config)}))
+    (folder / "run.json").write_text(json.dumps({"task": "export", "config": msgspec.to_builtins(config)}))
     return run
 
 
