@@ -41,6 +41,7 @@ from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_cuda.sharded import ShardedRows
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
+from jdrec.training.torch_cuda.table import Table
 
 DIM, HIDDEN, DROPOUT = 16, (1000,) * 5, 0.2
 SMALL = tuple(int(size) for size in np.linspace(2, 100, 20))
@@ -184,9 +185,16 @@ def step_speed(
         f"{batch}: us/step": 1e6 * statistics.median(times),
         f"{batch}: seconds to compile": ready,
         f"{batch}: peak GiB": torch.cuda.max_memory_allocated() / 2**30,
-        f"{batch}: share of occurrences on the GPU": float(table.is_hot[rows].mean()) if isinstance(table, CachedTable) else 1.0,
+        f"{batch}: share of occurrences on the GPU": share_on_gpu(table, rows, group),
         f"{batch}: GiB of the table in host memory": 0.0 if table.rest is None else table.rest.nbytes / 2**30,
     }
+
+
+def share_on_gpu(table: Table, rows: np.ndarray, group: Processes) -> float:
+    """Of the occurrences of this process's rows."""
+    if not isinstance(table, CachedTable):
+        return 1.0
+    return float(table.is_hot[rows[rows % group.count == group.rank] // group.count].mean())
 
 
 def show_profile(run: Any, show: bool) -> None:

@@ -17,7 +17,7 @@ def build(nn: Any, spec: ModelSpec, dnn: Any = None) -> Any:
             self.dnn = layers.dnn(nn, spec) if dnn is None else dnn
 
         def forward(self, vectors: Any, weights: Any) -> Any:
-            factorized = weights.sum(1) + layers.pairwise(vectors)
+            factorized = weights.sum(1) + layers.pairwise(nn, vectors)
             return factorized.reshape(-1, 1) + self.dnn(vectors.reshape(-1, spec.width))
 
     return DeepFM()

@@ -17,6 +17,6 @@ def build(nn: Any, spec: ModelSpec) -> Any:
             self.output = nn.Bias()
 
         def forward(self, vectors: Any, weights: Any) -> Any:
-            return self.output((weights.sum(1) + pairwise(vectors)).reshape(-1, 1))
+            return self.output((weights.sum(1) + pairwise(nn, vectors)).reshape(-1, 1))
 
     return FM()

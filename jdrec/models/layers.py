@@ -22,10 +22,12 @@ def dnn(nn: Any, spec: ModelSpec) -> Any:
     return nn.Sequential(*hidden(nn, spec.width, spec.dnn, spec.dropout), nn.Linear(last, 1))
 
 
-def pairwise(vectors: Any) -> Any:
+def pairwise(nn: Any, vectors: Any) -> Any:
     """The sum over all pairs of fields of their vectors' dot products, [n], in time linear in the number of fields.
 
-    Rendle, "Factorization Machines", ICDM 2010, equation 5.
+    Rendle, "Factorization Machines", ICDM 2010, equation 5. A namespace may have it as one operation.
     """
+    if hasattr(nn, "pairwise"):
+        return nn.pairwise(vectors)
     total = vectors.sum(1)
     return (total * total - (vectors * vectors).sum(1)).sum(1) * 0.5

@@ -10,7 +10,8 @@ def namespace(framework: Any, **others: Any) -> SimpleNamespace:
     """The modules of `framework` (the package torch or oneflow), and what it lacks.
 
     Args:
-        others: modules to use instead of the framework's: Linear, Dropout; or `hidden`, which makes the three modules of a hidden layer.
+        others: modules to use instead of the framework's: Linear, Dropout; `hidden`, which makes the three modules of a hidden layer;
+            `pairwise`, a function instead of `jdrec.models.layers.pairwise`.
     """
     nn: Any = framework.nn
 

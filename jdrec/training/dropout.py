@@ -14,11 +14,11 @@ class Draws:
     """What the dropout layers of one model draw from: layers are numbered in the order in which they are made."""
 
     def __init__(self, seed: int):
-        self._seed, self._step, self._layers = seed, 0, 0
+        self._seed, self._step, self._first, self._layers = seed, 0, 0, 0
 
-    def start(self, step: int) -> None:
-        """From now on masks are those of batch `step`."""
-        self._step = step
+    def start(self, step: int, first: int = 0) -> None:
+        """From now on masks are those of batch `step`, of its samples from number `first` on."""
+        self._step, self._first = step, first
 
     def next_layer(self) -> int:
         """The number of a new layer."""
@@ -30,10 +30,12 @@ class Draws:
 
         Args:
             layer: as `next_layer` numbered it.
-            x: float32 or float64, C-contiguous.
+            x: float32 or float64 [samples, ...], C-contiguous.
         """
         keys = np.random.SeedSequence((self._seed, self._step, layer)).generate_state(2)
-        _relu_dropout(x.reshape(-1), keys[0], keys[1], np.uint32(min(int(rate * 2**32), 2**32 - 1)), x.dtype.type(1 / (1 - rate)))
+        first = np.uint32(self._first * (x.size // max(len(x), 1)) % 2**32)
+        threshold, kept = np.uint32(min(int(rate * 2**32), 2**32 - 1)), x.dtype.type(1 / (1 - rate))
+        _relu_dropout(x.reshape(-1), first, keys[0], keys[1], threshold, kept)
 
 
 def relu_dropout_gradient(gradient: np.ndarray, output: np.ndarray, rate: float) -> np.ndarray:
@@ -46,10 +48,10 @@ def relu_dropout_gradient(gradient: np.ndarray, output: np.ndarray, rate: float)
 
 
 @numba.njit(cache=True, nogil=True)
-def _relu_dropout(x, first, second, threshold, kept):  # type: ignore[no-untyped-def]
+def _relu_dropout(x, start, first, second, threshold, kept):  # type: ignore[no-untyped-def]
     """The hash is Murmur3's finalizer over the index, with a second key in the middle."""
     for i in range(x.size):
-        h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B1) + first)
+        h = np.uint32(np.uint32(np.uint32(i) + start) * np.uint32(0x9E3779B1) + first)
         h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)) ^ second
         h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
         h ^= h >> np.uint32(16)

@@ -7,8 +7,9 @@ are the textbook's: every row moves at every step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -26,6 +27,7 @@ class Table:
         weight: float32 [rows, dim + 1]: a vector, then its linear weight. It is updated in place.
         field_of_column: the field that each of a batch's columns belongs to.
         optimizer: the rule of its updates.
+        threads: how many work on it.
     """
 
     def __init__(
@@ -35,14 +37,18 @@ class Table:
         optimizer: OptimizerName = "adam",
         updates: Updates = "lazy",
         weight_decay: float = 0.0,
+        threads: int = 1,
     ):
         self.weight = np.ascontiguousarray(weight, np.float32)
         self.optimizer, self.updates, self.weight_decay = optimizer, updates, weight_decay
         self._fields = np.array(field_of_column, np.int64)
         self._state = np.zeros((len(weight), STATES[optimizer], weight.shape[1]), np.float32)  # of one row side by side in memory
         self._slot = np.full(len(weight), -1, np.int32)  # where a row's gradient of this batch is gathered
-        self._touched = np.empty(0, np.int64)
-        self._gradient = np.empty((0, weight.shape[1]), np.float32)
+        # Fields share no rows, so threads that have fields of their own need not know of each other.
+        bounds = np.linspace(0, len(self._fields), max(1, min(threads, len(self._fields))) + 1).astype(int)
+        bounds = np.unique(np.searchsorted(self._fields, self._fields[np.minimum(bounds, len(self._fields) - 1)])[:-1])
+        self._shares = [_Share(int(start), int(end)) for start, end in zip(bounds, [*bounds[1:], len(self._fields)], strict=True)]
+        self._pool = ThreadPoolExecutor(len(self._shares), "table")
 
     def lookup(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 [n, fields, dim] and linear weights float32 [n, fields] of a batch.
@@ -52,13 +58,19 @@ class Table:
         count, fields = len(batch.rows), int(self._fields[-1]) + 1
         vectors = np.empty((count, fields, self.weight.shape[1] - 1), np.float32)
         weights = np.empty((count, fields), np.float32)
-        if batch.scale is None:
-            _lookup(self.weight, batch.rows, vectors, weights)
-        else:
-            _lookup_scaled(self.weight, batch.rows, batch.scale, self._fields, vectors, weights)
+
+        def look_up(start: int, end: int) -> None:
+            part = slice(start, end)
+            if batch.scale is None:
+                _lookup(self.weight, batch.rows[part], vectors[part], weights[part])
+            else:
+                _lookup_scaled(self.weight, batch.rows[part], batch.scale[part], self._fields, vectors[part], weights[part])
+
+        bounds = np.linspace(0, count, len(self._shares) + 1).astype(int).tolist()
+        self._each(look_up, bounds[:-1], bounds[1:])
         return vectors, weights
 
-    def gather(self, batch: Batch, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def gather(self, batch: Batch, vectors: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
         """Adds up the gradients of the batch's rows, each row's in one place, for the next `step`.
 
         Args:
@@ -66,14 +78,18 @@ class Table:
             vectors, weights: gradients of what `lookup` returned.
 
         Returns:
-            float32 [distinct rows, dim + 1].
+            Of each thread float32 [its distinct rows, dim + 1].
         """
-        if self._gradient.shape[0] < batch.rows.size:
-            self._touched = np.empty(batch.rows.size, np.int64)
-            self._gradient = np.empty((batch.rows.size, self.weight.shape[1]), np.float32)
         scale = np.empty((0, 0), np.float32) if batch.scale is None else batch.scale
-        self._count = _gather(self._slot, self._touched, self._gradient, batch.rows, scale, self._fields, vectors, weights)
-        return self._gradient[: self._count]
+
+        def gather(share: _Share) -> np.ndarray:
+            share.make_room(len(batch.rows), self.weight.shape[1])
+            share.count = _gather(
+                self._slot, share.rows, share.gradient, share.start, share.end, batch.rows, scale, self._fields, vectors, weights
+            )
+            return share.gradient[: share.count]
+
+        return self._each(gather, self._shares)
 
     def step(self, step: int, learning_rate: float, scale: float = 1.0) -> None:
         """One step with the gradients gathered before.
@@ -84,13 +100,23 @@ class Table:
         """
         numbers = step_numbers(self.optimizer, step, learning_rate, self.weight_decay)
         rule, factor = RULES[self.optimizer], np.float32(scale)
-        touched, gradient = self._touched[: self._count], self._gradient[: self._count]
+
+        def update(share: _Share) -> None:
+            _update_rows(rule, self.weight, self._state, share.rows[: share.count], share.gradient, numbers, factor)
+
         if self.updates == "lazy":
-            _update_rows(rule, self.weight, self._state, touched, gradient, numbers, factor)
-        else:
-            whole = np.zeros_like(self.weight)
-            whole[touched] = gradient
-            _update_rows(rule, self.weight, self._state, np.arange(len(whole)), whole, numbers, factor)
+            self._each(update, self._shares)
+            return
+        whole = np.zeros_like(self.weight)
+        for share in self._shares:
+            whole[share.rows[: share.count]] = share.gradient[: share.count]
+        _update_rows(rule, self.weight, self._state, np.arange(len(whole)), whole, numbers, factor)
+
+    def _each(self, work: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
+        """What `work` gives for every item; the first one in this thread."""
+        first, *others = zip(*items, strict=True)
+        pending = [self._pool.submit(work, *item) for item in others]
+        return [work(*first), *(future.result() for future in pending)]
 
     def state(self) -> dict[str, np.ndarray]:
         """float32 [rows, states, dim + 1]."""
@@ -100,6 +126,19 @@ class Table:
         """Takes weights, and the state or zeros."""
         self.weight[...] = weight
         self._state[...] = 0 if state is None else state["moments"]
+
+
+class _Share:
+    """A thread's columns, and the distinct rows of a batch in them with their gradients."""
+
+    def __init__(self, start: int, end: int):
+        self.start, self.end, self.count = start, end, 0
+        self.rows, self.gradient = np.empty(0, np.int64), np.empty((0, 0), np.float32)
+
+    def make_room(self, samples: int, width: int) -> None:
+        most = samples * (self.end - self.start)
+        if len(self.rows) < most:
+            self.rows, self.gradient = np.empty(most, np.int64), np.empty((most, width), np.float32)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -130,13 +169,13 @@ def _lookup_scaled(table, rows, scale, fields, vectors, weights):  # type: ignor
 
 
 @numba.njit(cache=True, nogil=True)
-def _gather(slot, touched, gradient, rows, scale, fields, vectors, weights):  # type: ignore[no-untyped-def]
+def _gather(slot, touched, gradient, start, end, rows, scale, fields, vectors, weights):  # type: ignore[no-untyped-def]
     dim = vectors.shape[2]
     scaled = scale.size > 0
     count = 0
     factor = np.float32(1)
     for i in range(rows.shape[0]):
-        for column in range(rows.shape[1]):
+        for column in range(start, end):
             if scaled:
                 factor = scale[i, column]
                 if factor == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from jdrec.config import TrainerConfig
 from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING, initial_weights
+from jdrec.system import cores
 from jdrec.training.adapter import Stream
 from jdrec.training.data import Batch
 from jdrec.training.embedding import Table
@@ -43,10 +43,16 @@ class HostAdapter:
         self.framework = self.network.framework
         initial = initial_weights(spec, {name: value.shape for name, value in self.network.parameters.items()}, seed)
         weight = initial.pop(EMBEDDING)
-        self.table = Table(weight, spec.field_of_column, config.optimizer, config.embedding_updates, config.embedding_weight_decay)
+        self.table = Table(
+            weight,
+            spec.field_of_column,
+            config.optimizer,
+            config.embedding_updates,
+            config.embedding_weight_decay,
+            config.threads or cores(),
+        )
         self._optimizer = DenseOptimizer(config.optimizer, self.network.parameters, config.weight_decay)
         self._clip_norm = config.clip_norm
-        self._pool = ThreadPoolExecutor(1, "table")
         self._steps = 0
         self._set_parameters(initial)
 
@@ -67,11 +73,10 @@ class HostAdapter:
             gradients, vectors, weights = self.network.backward(gradient)
         with span("gather"):
             rows = self.table.gather(batch, vectors, weights)
-        scale = self._clipping([rows, *gradients.values()])
-        with span("update"):  # of table and network side by side: they share nothing
-            table = self._pool.submit(self.table.step, self._steps, learning_rate, scale)
+        scale = self._clipping([*rows, *gradients.values()])
+        with span("update"):
+            self.table.step(self._steps, learning_rate, scale)
             self._optimizer.step(gradients, self._steps, learning_rate, scale)
-            table.result()
         return loss
 
     def logits(self, batch: Batch) -> np.ndarray:

@@ -70,8 +70,9 @@ class ModuleNetwork:
         self._modules = dict(model.named_parameters())
         self.parameters = {key: value.detach().numpy() for key, value in self._modules.items()}
 
-    def forward(self, vectors: np.ndarray, weights: np.ndarray, step: int) -> np.ndarray:
-        self._draws.start(step)
+    def forward(self, vectors: np.ndarray, weights: np.ndarray, step: int, first: int = 0) -> np.ndarray:
+        """As `Network.forward`, of a batch's samples from number `first` on."""
+        self._draws.start(step, first)
         self._model.train()
         self._inputs = [self._flow.from_numpy(array).requires_grad_(True) for array in (vectors, weights)]
         with self._autocast():
@@ -86,6 +87,12 @@ class ModuleNetwork:
         vectors, weights = (np.zeros(tuple(x.shape), np.float32) if x.grad is None else x.grad.numpy() for x in self._inputs)
         del self._inputs, self._output
         return gradients, vectors, weights
+
+    def share(self, other: ModuleNetwork) -> None:
+        """From now on the parameters are those of `other`, in the same memory."""
+        for name, parameter in self._modules.items():
+            parameter.data = other._modules[name].data
+        self.parameters = other.parameters
 
     def logits(self, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
         self._model.eval()

@@ -9,6 +9,7 @@ from jdrec.training.dropout import Draws
 from jdrec.training.hidden_layers import oneflow_hidden, oneflow_linear
 from jdrec.training.network import ModuleNetwork
 from jdrec.training.oneflow_library import load_oneflow
+from jdrec.training.pairwise import oneflow_pairwise
 
 
 def oneflow_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNetwork:
@@ -20,5 +21,5 @@ def oneflow_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> Module
         flow.set_num_threads(config.threads)
         threadpool_limits(config.threads, user_api="blas")  # of the process, for the rest of its life
     draws = Draws(seed)
-    model = build(namespace(flow, Linear=oneflow_linear(flow), hidden=oneflow_hidden(flow, draws)), spec)
+    model = build(namespace(flow, Linear=oneflow_linear(flow), hidden=oneflow_hidden(flow, draws), pairwise=oneflow_pairwise(flow)), spec)
     return ModuleNetwork(flow, model, draws)

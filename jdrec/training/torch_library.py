@@ -12,9 +12,12 @@ from jdrec.config import TrainerConfig
 from jdrec.errors import MissingExtra, TrainingError
 from jdrec.models import ModelSpec, build
 from jdrec.models.namespace import namespace
+from jdrec.system import cores
 from jdrec.training.dropout import Draws
 from jdrec.training.hidden_layers import torch_hidden
-from jdrec.training.network import ModuleNetwork
+from jdrec.training.network import ModuleNetwork, Network
+from jdrec.training.pairwise import torch_pairwise
+from jdrec.training.parts import LEAST, Parts
 
 
 @cache
@@ -44,13 +47,19 @@ def choose_device(wanted: str) -> str:
     raise TrainingError("PyTorch finds no CUDA GPU.", where="trainer.device", hint="Use trainer.device=cpu, or auto.")
 
 
-def torch_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNetwork:
-    """A model in PyTorch on the CPU."""
+def torch_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> Network:
+    """A model in PyTorch on the CPU; large batches are computed in parts."""
     torch = load_torch()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    threads = config.threads or cores()
+    parts = max(1, min(threads, config.batch_size // LEAST))
+    torch.set_num_threads(threads // parts)
+    networks = [_network(torch, spec, config, seed) for _ in range(parts)]
+    return networks[0] if parts == 1 else Parts(networks)
+
+
+def _network(torch: Any, spec: ModelSpec, config: TrainerConfig, seed: int) -> ModuleNetwork:
     draws = Draws(seed)
-    model = build(namespace(torch, hidden=torch_hidden(torch, draws)), spec)
+    model = build(namespace(torch, hidden=torch_hidden(torch, draws), pairwise=torch_pairwise(torch)), spec)
     autocast: Callable[[], AbstractContextManager] = nullcontext
     if config.amp != "none":
         autocast = partial(torch.autocast, "cpu", torch.bfloat16 if config.amp == "bf16" else torch.float16)
