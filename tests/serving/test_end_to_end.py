@@ -42,6 +42,7 @@ FEATURES = {
     "f_seen": {"over": "last_10", "expr": "count(id)", "encoding": "numeric"},
     "f_mean_rate": {"over": "last_10", "expr": "avg(rate)"},
     "f_counts": {"over": "last_10", "expr": "topn_frequency(count, 2)"},
+    "f_list": {"over": "last_10", "expr": "topn_frequency(count, 3)", "encoding": "list"},  # a column each value, pooled in the model
 }
 
 
@@ -122,6 +123,8 @@ def test_requests_in_order_of_arrival_get_the_trainers_scores(trained, triton):
     assert [answer["id"] for answer in answers] == [row["id"] for row in trained.requests]
     scores = np.array([answer["score"] for answer in answers])
     assert np.ptp(trained.scores) > 0.1
+    lists = [field.slots for field in Checkpoint.load(trained.folder / "checkpoints" / "best").model.fields if field.slots > 1]
+    assert lists == [3]
     np.testing.assert_allclose(scores, trained.scores, rtol=0, atol=1e-5)
 
 
