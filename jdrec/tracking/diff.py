@@ -51,8 +51,10 @@ def _print(left: RunFolder, right: RunFolder) -> None:
         metrics.add_column(title, justify="left" if not title else "right", overflow="fold")
     for name in names:
         a, b = left.metrics.get(name), right.metrics.get(name)
-        change = f"{b - a:+.4f}" if a is not None and b is not None else ""
-        metrics.add_row(name, *("" if value is None else f"{value:.4f}" for value in (a, b)), change)
+        whole = all(value is None or float(value).is_integer() for value in (a, b))  # counts
+        digits = ",.0f" if whole else ".4f"
+        change = f"{b - a:+{digits}}" if a is not None and b is not None and a != b else ""
+        metrics.add_row(name, *("" if value is None else f"{value:{digits}}" for value in (a, b)), change)
     for title, rows in (("configuration", config_differences(left, right)), ("code, machine, data", surroundings(left, right))):
         table = Table(title=title)
         for heading in ("", str(left.folder), str(right.folder)):

@@ -12,6 +12,8 @@ from jdrec.tracking.console import console
 from jdrec.tracking.runs import flatten
 
 _MOST_REASONS = 6
+_FEW = 12  # items of two lists that are shown whole
+_LONGEST = 120  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -68,4 +70,15 @@ def _say(key: str, old: Any, new: Any, after: str | None) -> str:
         return "the code differs"
     if key.startswith("data."):
         return f"table {key.partition('.')[2]} differs"
-    return f"{key}: {json.dumps(old, ensure_ascii=False)} before, {json.dumps(new, ensure_ascii=False)} now"
+    if isinstance(old, list) and isinstance(new, list) and len(old) + len(new) > _FEW:
+        changes = [
+            (word, [item for item in these if item not in those]) for word, these, those in (("without", old, new), ("with", new, old))
+        ]
+        told = ", ".join(f"{word} {_short(items)}" for word, items in changes if items)
+        return f"{key}: {told or 'another order'}"
+    return f"{key}: {_short(old)} before, {_short(new)} now"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

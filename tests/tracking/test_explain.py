@@ -38,3 +38,12 @@ def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "the tables have to be generated first" in done.stdout
     assert not [item for item in tmp_path.rglob("*") if item.is_file()]
+
+
+def test_long_lists_are_told_by_what_changed() -> None:
+    fields = [[f"field_{number}", "categorical"] for number in range(40)]
+    earlier = entry(fields=fields)
+    assert reasons({"fields": fields[1:]}, "extract", [earlier]) == ['fields: without [["field_0", "categorical"]]']
+    assert reasons({"fields": [*fields, ["new", "numeric"]]}, "extract", [earlier]) == ['fields: with [["new", "numeric"]]']
+    assert reasons({"fields": fields[::-1]}, "extract", [earlier]) == ["fields: another order"]
+    assert len(reasons({"fields": []}, "extract", [earlier])[0]) < 150
