@@ -1,10 +1,10 @@
-"""Files appear whole or not at all."""
+"""Files and folders appear whole or not at all."""
 
 from pathlib import Path
 
 import pytest
 
-from jdrec.files import replacing, write_text
+from jdrec.files import replacing, replacing_folder, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path):
@@ -23,3 +23,14 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path):
         raise OSError("No space left on device")
     assert file.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
+    for text in ("one", "two"):
+        with replacing_folder(tmp_path / "new" / "best") as staged:
+            (staged / text).write_text(text)
+            assert not (tmp_path / "new" / "best" / text).exists()
+    with pytest.raises(OSError, match="No space"), replacing_folder(tmp_path / "new" / "best") as staged:
+        (staged / "half").write_text("half")
+        raise OSError("No space left on device")
+    assert [str(item.relative_to(tmp_path)) for item in sorted(tmp_path.rglob("*"))] == ["new", "new/best", "new/best/two"]

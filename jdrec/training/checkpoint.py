@@ -5,8 +5,6 @@ It is written beside its place and renamed into it, so a checkpoint that exists 
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from jdrec import files
 from jdrec.errors import StageError
 from jdrec.models.spec import ModelSpec
 from jdrec.training.vocabulary import Vocabulary
@@ -55,19 +54,12 @@ class Checkpoint:
         """Writes the checkpoint, replacing one of that name; `extra` may add files to its folder."""
         from safetensors.numpy import save_file
 
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        try:
-            save_file({**self.weights, KNOWN_IDS: self.vocabulary.flat()}, staging / WEIGHTS)
+        with files.replacing_folder(folder) as staged:
+            save_file({**self.weights, KNOWN_IDS: self.vocabulary.flat()}, staged / WEIGHTS)
             description = msgspec.json.encode(_Description(FORMAT, self.model, self.training))
-            (staging / DESCRIPTION).write_bytes(msgspec.json.format(description) + b"\n")
+            (staged / DESCRIPTION).write_bytes(msgspec.json.format(description) + b"\n")
             if extra is not None:
-                extra(staging)
-            replace_folder(staging, folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+                extra(staged)
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
@@ -97,14 +89,3 @@ class Checkpoint:
             tuple(field.slots for field in model.fields),
         )
         return cls(model, vocabulary, weights, description.training)
-
-
-def replace_folder(staging: Path, folder: Path) -> None:
-    """Renames a folder to a name that may be taken by an older one."""
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old.{os.getpid()}")
-    folder.rename(old)
-    staging.rename(folder)
-    shutil.rmtree(old)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jdrec.training.checkpoint import replace_folder
+from jdrec import files
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +44,12 @@ class SnapshotFolder:
     def save(self, loop: dict[str, Any], weights: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray]) -> None:
         from safetensors.numpy import save_file
 
-        staging = self.folder.with_name(f".{self.folder.name}.{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
         arrays = {f"{_WEIGHTS}{name}": array for name, array in weights.items()} | {
             f"{_STATE}{name}": array for name, array in state.items()
         }
-        try:
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, staging / _ARRAYS)
-            (staging / _REST).write_text(json.dumps({"key": self.key, "loop": loop}), encoding="utf-8")
-            replace_folder(staging, self.folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with files.replacing_folder(self.folder) as staged:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, staged / _ARRAYS)
+            (staged / _REST).write_text(json.dumps({"key": self.key, "loop": loop}), encoding="utf-8")
 
     def load(self) -> Snapshot | None:
         """The snapshot, if there is one of this training."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from jdrec.errors import TrainingError
+from jdrec.system import cores
 from jdrec.training.request import Request
 
 
@@ -35,8 +36,7 @@ def launch(request: Request, device: str) -> None:
 
         if count > torch.cuda.device_count():
             raise TrainingError(f"{count} GPUs are asked for, {torch.cuda.device_count()} are here.", where="trainer.devices_per_node")
-    threads = max(1, len(os.sched_getaffinity(0)) // count) if hasattr(os, "sched_getaffinity") else 1
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+    environment = {"OMP_NUM_THREADS": str(max(1, cores() // count)), **os.environ}
     with tempfile.TemporaryDirectory(prefix="jdrec-train-") as folder:
         file = Path(folder) / "request.json"
         file.write_bytes(msgspec.json.encode(request))
