@@ -60,11 +60,11 @@ class Cache:
 
         `make` fills an empty folder; if it raises, nothing is kept.
         """
-        from filelock import FileLock
-
         final = self.entry(stage, key)
         if self.enabled and _use(final):
             return final, True
+        from filelock import FileLock
+
         lock = _lock_file(final)
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)

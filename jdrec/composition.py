@@ -26,18 +26,19 @@ def run_with_hydra() -> None:
     Raises:
         JdrecError: the job failed, or, after all the others have ended, some job of a multirun.
     """
-    import hydra
     import yaml
+
+    # OmegaConf's loader and dumper are built on what stands here: libyaml's do the same in C.
+    yaml.SafeLoader, yaml.Dumper = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CDumper", yaml.Dumper)  # type: ignore[misc]
+    import hydra
     from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
 
     from jdrec import sweep
     from jdrec.sweep import features, plugins
 
-    # Two shortcuts, half of the time that composing takes: -m alone decides on a multirun, where Hydra would compose everything once before
-    # only to look for hydra.mode; and OmegaConf's loader is built on libyaml's parser of the same language.
+    # -m alone decides on a multirun, where Hydra would compose everything once before only to look for hydra.mode.
     Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
     failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
     features.register()

@@ -54,8 +54,11 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> Any:
-        """What is in the tables."""
-        return self.tables.fingerprint(Path(self.config.cache.dir) / ".files")
+        """What is in the tables. They need not be opened for it: a result that is reused has been made from the same."""
+        from jdrec.dataset.tables import fingerprint
+
+        self.generate_tables()
+        return fingerprint(self.feature_set, Path(self.config.dataset.root), Path(self.config.cache.dir) / ".files")
 
     def generate_tables(self) -> None:
         if self.config.dataset.generate is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ def render(folder: Path, name: str, values: Mapping[str, Any], filters: Mapping[
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # these are no HTML; every value passes a filter of its own language
+        bytecode_cache=_compiled(),
     )
     environment.filters.update(filters)
     try:
@@ -41,6 +43,18 @@ def render(folder: Path, name: str, values: Mapping[str, Any], filters: Mapping[
         raise TemplateError(f"{error}.", where=_place(error, folder, name)) from error
     except JdrecError as error:
         raise TemplateError(error.message, where=_place(error, folder, name), hint=error.hint) from error
+
+
+def _compiled() -> Any:
+    """Keeps compiled templates in the user's cache folder, by their source; None where that cannot be written."""
+    import jinja2
+
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jdrec" / "templates"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return jinja2.FileSystemBytecodeCache(str(folder)) if os.access(folder, os.W_OK) else None
 
 
 def _place(error: BaseException, folder: Path, name: str) -> str:

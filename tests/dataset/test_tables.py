@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from jdrec.dataset.fingerprint import content_hash
-from jdrec.dataset.tables import TableFiles, TableSet, open_tables
+from jdrec.dataset.tables import TableFiles, TableSet, fingerprint, open_tables
 from jdrec.errors import DataError
+from jdrec.features.resolve import resolve
 from jdrec.features.spec import FeatureSet, Table
 from jdrec.features.types import SqlType
+from tests.engines.conftest import config_of
 
 T = SqlType
 UTC = datetime.timezone.utc
@@ -302,3 +304,11 @@ def test_a_root_that_is_not_there(opened: TableSet, tmp_path: Path, shared: Path
 
     with pytest.raises(DataError, match=r"dataset\.root: there is no folder"):
         open_tables(resolve(config_of("jd", "jd_deepfm", shared)), tmp_path / "nowhere", "UTC")
+
+
+def test_tables_need_not_be_opened_for_their_fingerprint(shared: Path) -> None:
+    config = config_of("jd", "jd_tutorial", shared / "jd-recommendation")
+    feature_set, root = resolve(config), shared / "jd-recommendation"
+    assert fingerprint(feature_set, root) == open_tables(feature_set, root, "UTC").fingerprint()
+    with pytest.raises(DataError, match="there is no folder"):
+        fingerprint(feature_set, root / "nowhere")
