@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +14,12 @@ from jdrec.models import ModelSpec
 from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.training.torch_cuda import storage
 from jdrec.training.torch_cuda.ahead import FetchedAhead, Upcoming
+from jdrec.training.torch_cuda.base import ProcessAdapter
 from jdrec.training.torch_cuda.graph import DeviceQueue
 from jdrec.training.torch_cuda.hot_rows import make_table
 from jdrec.training.torch_cuda.inputs import Pack, Shape
 from jdrec.training.torch_cuda.losses import Loss, Losses
-from jdrec.training.torch_cuda.memory import share_of_batch, telling_what_needs_memory
 from jdrec.training.torch_cuda.processes import Processes
-from jdrec.training.torch_cuda.profiling import profiler
 from jdrec.training.torch_cuda.sharded import ShardedRows
 from jdrec.training.torch_cuda.single import SingleRows
 from jdrec.training.torch_cuda.step import DeepFMStep
@@ -34,7 +32,7 @@ _MOMENTS = ("first", "second")
 _STEP = "step"
 
 
-class FastAdapter:
+class FastAdapter(ProcessAdapter):
     """A model with its table and its optimizer.
 
     Args:
@@ -49,9 +47,7 @@ class FastAdapter:
     """
 
     def __init__(self, spec: ModelSpec, config: TrainerConfig, seed: int, processes: Processes, counts: np.ndarray | None = None):
-        self.framework, self.device, self.is_main = f"torch {torch.__version__}", processes.device.type, processes.is_main
-        self._spec, self._config, self._group = spec, config, processes
-        self._batch = share_of_batch(config.batch_size, processes)
+        super().__init__(spec, config, processes)
         dtype = torch.bfloat16 if config.amp == "bf16" else torch.float32
         with self._memory():
             self._table = make_table(spec, config, processes, counts)
@@ -123,13 +119,6 @@ class FastAdapter:
                     self._table.clear(name)
                     getattr(self._step.network, name).zero_()
 
-    def profiler(self, folder: Path) -> AbstractContextManager:
-        return profiler(folder) if self.is_main else nullcontext()
-
-    def save_graph(self, folder: Path) -> bool:
-        """Nothing: Triton's oneflow backend needs OneFlow's graph."""
-        return False
-
     def _run(self, pack: Pack, position: int, count: int) -> None:
         if self._group.device.type != "cuda":
             self._step(pack.batches[position])
@@ -144,7 +133,7 @@ class FastAdapter:
 
     def _packed(self, batch: Batch) -> Pack:
         """This process's share of a batch, in a pack of its own."""
-        part = slice(self._group.rank * self._batch, (self._group.rank + 1) * self._batch)
+        part = self._own_part()
         shape = Shape(self._batch, batch.rows.shape[1], batch.scale is not None, batch.weights is not None)
         if self._own is None:
             self._own = Pack(shape, shape.pack, "pinned" if self._group.device.type == "cuda" else "cpu")
@@ -181,6 +170,3 @@ class FastAdapter:
         else:
             with torch.cuda.stream(self._queue.stream):
                 yield
-
-    def _memory(self) -> AbstractContextManager:
-        return telling_what_needs_memory(self._spec, self._config, self._group)

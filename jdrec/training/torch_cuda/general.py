@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +17,11 @@ from jdrec.models.initial import EMBEDDING, initial_weights
 from jdrec.models.namespace import namespace
 from jdrec.training.optimizers import STATES, step_numbers
 from jdrec.training.torch_cuda import storage
+from jdrec.training.torch_cuda.base import ProcessAdapter
 from jdrec.training.torch_cuda.elementwise import hash32, kept
-from jdrec.training.torch_cuda.memory import share_of_batch, telling_what_needs_memory
 from jdrec.training.torch_cuda.optimizers import update_
 from jdrec.training.torch_cuda.plain_table import PlainTable
 from jdrec.training.torch_cuda.processes import Processes
-from jdrec.training.torch_cuda.profiling import profiler
 
 if TYPE_CHECKING:
     from jdrec.training.adapter import Stream
@@ -33,7 +31,7 @@ _STEP, _TABLE, _DENSE, _SCALE = "step", "table.", "dense.", "loss_scale"
 _FIRST_SCALE, _GROWTH = 2.0**15, 2000  # of the loss under fp16; steps without overflow after which it doubles
 
 
-class GeneralAdapter:
+class GeneralAdapter(ProcessAdapter):
     """Any model, with any of our optimizers.
 
     Args:
@@ -47,9 +45,7 @@ class GeneralAdapter:
     """
 
     def __init__(self, spec: ModelSpec, config: TrainerConfig, seed: int, processes: Processes):
-        self.framework, self.device, self.is_main = f"torch {torch.__version__}", processes.device.type, processes.is_main
-        self._spec, self._config, self._group = spec, config, processes
-        self._batch = share_of_batch(config.batch_size, processes)
+        super().__init__(spec, config, processes)
         self._draws = _Draws(seed + 1_000_003 * processes.rank)
         with self._memory():
             self._model = build(namespace(torch, Dropout=self._draws.module), spec).to(processes.device)
@@ -69,7 +65,7 @@ class GeneralAdapter:
     def train_batch(self, batch: Batch, learning_rate: float) -> Any:
         """One step. Returns the whole batch's loss, on the device."""
         with self._memory():
-            part = slice(self._group.rank * self._batch, (self._group.rank + 1) * self._batch)
+            part = self._own_part()
             rows, scale, labels, weights = (self._there(value, part) for value in (batch.rows, batch.scale, batch.labels, batch.weights))
             self._steps += 1
             self._draws.start(self._steps)
@@ -117,13 +113,6 @@ class GeneralAdapter:
             self._fill(part, state[f"{_TABLE}{i}"])
         for name, value in self._states.items():
             value.copy_(torch.from_numpy(state[f"{_DENSE}{name}"]))
-
-    def profiler(self, folder: Path) -> AbstractContextManager:
-        return profiler(folder) if self.is_main else nullcontext()
-
-    def save_graph(self, folder: Path) -> bool:
-        """Nothing: Triton's oneflow backend needs OneFlow's graph."""
-        return False
 
     def _collect(self, part: Any) -> np.ndarray:
         return storage.collect(part.__getitem__, part.shape[1], self._spec.rows, self._group)
@@ -188,9 +177,6 @@ class GeneralAdapter:
         if self._config.amp == "none":
             return nullcontext()
         return torch.autocast(self._group.device.type, torch.bfloat16 if self._config.amp == "bf16" else torch.float16)
-
-    def _memory(self) -> AbstractContextManager:
-        return telling_what_needs_memory(self._spec, self._config, self._group)
 
 
 class _Draws:
