@@ -88,6 +88,7 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
     recovering = time.perf_counter() - start
     again.close()
     rows = sum(item["rows"] for item in stats["stores"])
+    slow = slow_forms(arguments.root)
     return {
         "rows of bo_action": actions["rows"],
         "keys of bo_action": actions["keys"],
@@ -107,6 +108,7 @@ def measure(arguments: Any, store: Path, folder: Path) -> dict[str, Any]:
         "recovery, seconds a million rows": recovering / (rows + inserted) * 1e6,
         "disk MiB": stats["disk_bytes"] / 2**20,
         **shares,
+        **slow,
         "fsync": arguments.fsync,
         "load average": os.getloadavg()[0],
     }
@@ -220,6 +222,53 @@ def parts(session: Any, requests: list[dict[str, Any]]) -> dict[str, float]:
     }
     shares = {f"% of a request: {name}": 100 * seconds / whole for name, seconds in found.items()}
     return {**shares, "% of a request: the rest": 100 - sum(shares.values())}
+
+
+SLOW = {
+    "a text function": ["++features.features.slow={expr: 'upper(pair_id)'}"],
+    "median of a frame": ["++features.features.slow={over: bo_comment_sku_id_ingestionTime_0s_64d_100, expr: 'median(bad_comment_rate)'}"],
+    "count_cate of a frame": ["++features.features.slow={over: bo_action_pair_id_ingestionTime_0s_14d_100, expr: 'count_cate(br, cate)'}"],
+    "a conditional join": [
+        "++features.joins.slow={last_join: bo_comment, on: sku_id, order_by: ingestionTime, where: 'ingestionTime < flattenRequest.eventTime'}",
+        "++features.features.slow={from: slow, expr: bad_comment_rate}",
+    ],
+    "a window over a join's column": [
+        "++features.features.slow={over: flattenRequest_user_id_eventTime_0s_14d_200, expr: 'distinct_count(bo_product_sku_id.cate)'}"
+    ],
+}
+
+
+def slow_forms(root: Path) -> dict[str, float]:
+    """What forms that Python evaluates add to a request of the tutorial's features, over the JD tables as they are: milliseconds of the processor."""
+    from jdrec.composition import compose
+    from jdrec.dataset.tables import open_tables
+    from jdrec.features.resolve import resolve
+    from jdrec.online.session import RequestSession
+
+    requests, found = sample(root, 1, 1000), {}
+
+    def median_and_tail(overrides: list[str]) -> np.ndarray:
+        config = compose(
+            [f"+experiment={EXPERIMENT}", f"dataset.root={root}", "openmldb.deployable=false", "features.query.keys=null", *overrides]
+        )
+        feature_set = resolve(config)
+        session = RequestSession(feature_set, open_tables(feature_set, root, config.dataset.timezone))
+        gc.collect()
+        gc.freeze()
+        for request in requests:  # warm
+            session.compute_one(request)
+        return np.percentile([taken(session, request) for request in requests], [50, 99])
+
+    def taken(session: RequestSession, request: dict[str, Any]) -> float:
+        start = time.thread_time_ns()
+        session.compute_one(request)
+        return (time.thread_time_ns() - start) / 1e6
+
+    without = median_and_tail([])
+    for name, overrides in SLOW.items():
+        p50, p99 = median_and_tail(overrides) - without
+        found |= {f"ms of {name}, p50": float(p50), f"ms of {name}, p99": float(p99)}
+    return found
 
 
 def rows_to_insert() -> Iterator[list[dict[str, Any]]]:

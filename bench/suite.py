@@ -60,6 +60,7 @@ SUITE = (
     Bench("folds", "folds.py", None, "--root {tables}", ("tables", "lightgbm", "oneflow")),
     Bench("online_store", "online_store.py", "--root {tables} --rows 1000000 --requests 10000", "--root {tables}", ("tables",)),
     Bench("ranking", "ranking.py", "--rows 200000 --memory-rows 50000", ""),
+    Bench("score", "score.py", "--candidates 20000", ""),
     Bench("serving", "serving.py", "--seconds 4", "", ("triton",)),
     Bench("soak", "soak.py", "--minutes 1", "--minutes 10", ("triton",)),
     Bench("growth", "growth.py", "--rows 100000 300000 1000000", ""),
