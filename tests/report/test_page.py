@@ -198,7 +198,7 @@ def test_the_latency_that_the_run_measured_while_it_served_is_shown(finished: Ru
     try:
         write_page(finished)
         found = Reader((finished.folder / "report.html").read_text())
-        assert found.rows["Latency"][1][:8] == ["/predict", "100", "0", "1", "5.0", "9.5", "9.9", "10.0"]
+        assert found.rows["Latency"][1][:8] == ["/predict", "100", "0", "1.0", "5.0", "9.5", "9.9", "10.0"]
         assert found.json["latency-spec"]["description"] == "Time to answer: /predict half within 5.0 ms, 99 % within 9.9 ms."
         assert found.rows["Figures of serving"][1] == ["p99, ms", "7.125"]
     finally:

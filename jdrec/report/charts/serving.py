@@ -12,7 +12,7 @@ def latency(found: Sequence[Row]) -> Chart:
     points = [{"path": about["path"], **point} for about in found for point in about["quantiles"]]
     spoken = "; ".join(f"{about['path']} half within {about['p50']:.1f} ms, 99 % within {about['p99']:.1f} ms" for about in found)
     time = quantitative(
-        "ms", "milliseconds, in the service", scale={"type": "log"}, axis={"format": "~g", "tickCount": 6, "labelOverlap": True}
+        "ms", "milliseconds, in the service", scale={"type": "log"}, axis={"format": ".4~r", "tickCount": 6, "labelOverlap": True}
     )
     encoding = {
         "x": time,

@@ -184,7 +184,7 @@ def _scatter(name: str, points: Sequence[dict[str, Any]], said: str, rows: Seque
         "data": {"values": list(points)},
         "mark": {"type": "point", "filled": True, "size": 50, "opacity": 0.75, "color": SERIES[0]},
         "encoding": {
-            "x": x | {"axis": {"format": "~g", "tickCount": 5, "labelOverlap": True}},
+            "x": x | {"axis": {"format": ".4~r", "tickCount": 5, "labelOverlap": True}},
             "y": {"field": "auc", "type": "quantitative", "title": "valid AUC", "scale": {"zero": False}, "axis": {"tickCount": 5}},
             "tooltip": tooltip,
         },

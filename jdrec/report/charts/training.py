@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jdrec.report.charts.base import GUIDE, MUTED, SERIES, Chart, Row, Spec, colour, line, quantitative, tooltip
 
 _DOT = 30  # square pixels
-_EPOCH = quantitative("epoch", "epoch", scale={"zero": False, "nice": False}, axis={"format": "~g", "tickCount": 6, "labelOverlap": True})
+_EPOCH = quantitative("epoch", "epoch", scale={"zero": False, "nice": False}, axis={"format": ".4~r", "tickCount": 6, "labelOverlap": True})
 
 
 def losses(history: Sequence[Row]) -> Chart:
