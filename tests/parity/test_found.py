@@ -251,6 +251,15 @@ CASES = [
         judged=False,
     ),
     Found(
+        "-0.0 is the smaller zero, while OpenMLDB takes the one that it meets first",
+        {"most": {**W, "expr": "max(d / v)"}, "least": {**W, "expr": "min(d / v)"}},
+        {"most": [0.0, 0.0], "least": [0.0, -0.0]},
+        rows=[("a", 1, 0, 0.0, True), ("a", -1, 0, 0.0, True)],
+        times=[0, 1000],
+        windows={"w": {"partition_by": "k1", "rows": 9}},
+        judged=False,
+    ),
+    Found(
         "bytes that are no text",
         {"char": {"expr": "char(v)"}, "unhex": {"expr": "unhex('3A2')"}, "substr": {"expr": "substr(k1, 1, 1)"}},
         {"char": ["A", "\ufffd"], "unhex": ["\x03\ufffd"] * 2, "substr": ["\ufffd", "a"]},
