@@ -45,6 +45,37 @@ def test_the_tutorials_values() -> None:
     assert (config.serving.triton.backend, config.serving.triton.instance_kind) == ("oneflow", "KIND_GPU")
 
 
+TINY = {
+    "jd": "dataset.generate={generator:jd,users:300,products:60,actions:6000,requests:2000}",
+    "ads": "dataset.generate={users:300,ads:30,visits:4000,requests:2000}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_shipped_experiment_runs_to_its_page(tmp_path: Path, name: str) -> None:
+    """On tables of its schema, few and generated."""
+    config = composed(
+        f"+experiment={name}",
+        TINY["ads" if name == "ad_clicks" else "jd"],
+        f"dataset.root={tmp_path / 'tables'}",
+        f"cache.dir={tmp_path / 'cache'}",
+        "trainer.framework=torch",
+        "trainer.epochs=1",
+        "trainer.batch_size=200",
+        "model.dnn=[4]",
+        "model.embedding_dim=2",
+        "evaluate.bootstrap=0",
+        "serving.triton.backend=python",
+    )
+    result = pipeline.run(config, tmp_path / "run")
+    assert result is not None and 0 < result < 1
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["rows"] > 100
+    assert (tmp_path / "run" / "triton" / config.serving.triton.model / "config.pbtxt").is_file()
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
 def _jd_truth(root: Path) -> tuple[np.ndarray, np.ndarray]:
     """Labels and true probabilities in time order, of the requests whose label counts."""
     label = pq.read_table(root / "action" / "action.parquet")["actionValue"].to_numpy()
