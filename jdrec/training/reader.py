@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class SampleFile:
         import pyarrow.parquet as pq
 
         self.file, self.layout, self._ids = samples / f"{split}.parquet", layout, ids or HostIds()
-        self._threads = threads or cores()
+        self._threads, self._stopped = threads or cores(), False
         if not self.file.is_file():
             raise StageError(f"{self.file} is missing.", hint="Run task=preprocess first.")
         self._metadata = pq.read_metadata(self.file)
@@ -211,6 +211,8 @@ class SampleFile:
 
     def _column(self, reader: pq.ParquetFile, group: int, i: int) -> np.ndarray:
         """A field's values of a row group's samples: int64 [n] or [n, slots], float32 [n] for a number."""
+        if self._stopped:
+            raise CancelledError
         first = int(self._first_columns[i])
         names = list(self.layout.columns[first : first + self._slots[i]])
         table = reader.read_row_group(group, columns=names, use_threads=False)
@@ -239,11 +241,15 @@ class SampleFile:
     def _in_threads(self, work: Callable[[int], Any], items: Iterable[int]) -> list[Any]:
         if self._threads == 1:
             return [work(item) for item in items]
+        self._stopped = False
         with ThreadPoolExecutor(self._threads, "reader") as pool:
             futures = [pool.submit(work, item) for item in items]
             try:
+                for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    future.result()
                 return [future.result() for future in futures]
             except BaseException:
+                self._stopped = True  # a pass over a large file takes minutes
                 pool.shutdown(cancel_futures=True)
                 raise
 

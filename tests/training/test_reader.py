@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,24 @@ def test_mistakes_are_placed_in_the_whole_file(tmp_path: Path) -> None:
         file.read(file.learn())
     with pytest.raises(DataError, match=r"column I1 has 1 values that are not finite numbers, first in row 1,600"):
         file.learn_and_read()
+
+
+def test_an_interrupt_ends_all_threads_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, row_group=10)  # 200 row groups, 2 to 3 fields a thread
+    file = SampleFile(tmp_path, "train", LAYOUT, threads=2)
+    done, lock, column = [0], threading.Lock(), SampleFile._column
+
+    def interrupted(self: SampleFile, *arguments: Any) -> np.ndarray:
+        with lock:
+            done[0] += 1
+            if done[0] == 20:
+                raise KeyboardInterrupt
+        return column(self, *arguments)
+
+    monkeypatch.setattr(SampleFile, "_column", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        file.learn_and_read()
+    assert done[0] < 600  # of 800
 
 
 def test_an_earlier_vocabulary_keeps_its_ids(tmp_path: Path) -> None:
