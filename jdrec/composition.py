@@ -57,15 +57,17 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     from hydra.types import RunMode
 
     from jdrec import pipeline
-    from jdrec.sweep.done import finished_before
 
     runtime = HydraConfig.get()
     folder, overrides = _shortest(Path(runtime.runtime.output_dir)), list(runtime.overrides.task)
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
-        if runtime.mode == RunMode.MULTIRUN and (earlier := finished_before(config, folder)) is not None:
-            log.info("job %s is done: reused", runtime.job.num)
-            return earlier
+        if runtime.mode == RunMode.MULTIRUN:
+            from jdrec.sweep.done import finished_before
+
+            if (earlier := finished_before(config, folder)) is not None:
+                log.info("job %s is done: reused", runtime.job.num)
+                return earlier
         result = pipeline.run(config, folder, overrides)
         if config.run or config.dry or pipeline.stands_alone(config.task):  # what was made lies elsewhere
             _remove_if_unused(folder)
