@@ -1,7 +1,7 @@
 """Puts features into the query's sub-queries.
 
-The request's own comes first, then the joins', then, in order of first use, one for each set of joins or derived columns under a window
-and one for each way in which the request becomes a row of a union.
+The request's own comes first, then the joins', then, in order of first use, one for each window over joined columns, each set of derived
+columns under a window and each way in which the request becomes a row of a union.
 """
 
 from __future__ import annotations
@@ -76,8 +76,11 @@ def _parts(features: Sequence[Feature], known: Definitions) -> list[Part]:
             part = windowed.setdefault((window.union, row), Part("union", window.union, row, derived=made))
         else:
             made = tuple(_as_columns(feature, window, known))
-            alone = joins or made
-            part = windowed.setdefault((joins, made), Part("join" if joins else "request", joins=joins, derived=made)) if alone else request
+            if not joins and not made:
+                part = request
+            else:  # OpenMLDB's compiler loses the joined columns of all but the first window of a sub-query
+                which = (joins, made, window.name if joins else None)
+                part = windowed.setdefault(which, Part("join" if joins else "request", joins=joins, derived=made))
         part.features.append(feature)
     joined.joins = in_order(joined.features, known.joins)
     parts = [request, *([joined] if joined.features else []), *windowed.values()]

@@ -23,13 +23,17 @@ TIMEOUT_S = 120.0
 
 _MODES = {"batch": "offline (batch mode)", "request": "as a deployment (request mode)"}
 _LONGEST_MESSAGE = 300
+_MOST_TOGETHER = 4
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler says about a query: its output columns, and CREATE TABLE statements with the indexes that it needs."""
+    """What the compiler says about a query: its output columns, and CREATE TABLE statements with the indexes that it needs.
 
-    columns: tuple[tuple[str, SqlType], ...]
+    It tells neither of a query that is for batch mode alone: columns is None then.
+    """
+
+    columns: tuple[tuple[str, SqlType], ...] | None
     ddl: tuple[str, ...]
 
 
@@ -47,11 +51,25 @@ def check(feature_set: FeatureSet, *, deployable: bool = True, timeout_s: float 
         compiled = check_sql(feature_set, query(feature_set, VERSION), deployable=deployable, timeout_s=timeout_s)
     except CompilerError as error:
         raise _blame(feature_set, deployable, timeout_s) or error from None
+    _check_columns(feature_set, compiled, timeout_s)
+    return compiled
+
+
+def _check_columns(feature_set: FeatureSet, compiled: Compiled, timeout_s: float) -> None:
+    """Compares the output columns with the features; block by block where they are not told of the whole."""
+    if compiled.columns is None:
+        parts = [replace(feature_set, blocks=(block,)) for block in feature_set.blocks]
+        if len(parts) > 1:
+            for part, answer in zip(
+                parts, answers(feature_set, [query(part, VERSION) for part in parts], timeout_s, deployable=False), strict=True
+            ):
+                if not answer.get("refused"):
+                    _check_columns(part, _compiled(answer), timeout_s)
+        return
     for feature, (name, type_) in zip(feature_set.features, compiled.columns, strict=True):
         if feature.name != name or feature.type is not type_:
             message = f"it is {feature.type.value} here, but OpenMLDB's compiler makes {name} a {type_.value}."
             raise CompilerError(message, where=feature.path)
-    return compiled
 
 
 def check_sql(feature_set: FeatureSet, sql: str, *, deployable: bool = True, timeout_s: float = TIMEOUT_S) -> Compiled:
@@ -64,12 +82,17 @@ def check_sql(feature_set: FeatureSet, sql: str, *, deployable: bool = True, tim
     answer = next(answers(feature_set, [sql], timeout_s, deployable=deployable))
     if answer.get("refused"):
         raise CompilerError(_refusal(answer))
-    return Compiled(tuple((name, SqlType(type_)) for name, type_ in answer["columns"]), tuple(answer["ddl"]))
+    return _compiled(answer)
+
+
+def _compiled(answer: dict[str, Any]) -> Compiled:
+    columns = answer["columns"]
+    return Compiled(None if columns is None else tuple((name, SqlType(type_)) for name, type_ in columns), tuple(answer["ddl"]))
 
 
 def _blame(feature_set: FeatureSet, deployable: bool, timeout_s: float) -> CompilerError | None:
     """The error of the first feature that is refused on its own."""
-    alone = [(feature, _alone(feature_set, feature)) for feature in feature_set.features if not feature.is_block_key]
+    alone = [(feature, _only(feature_set, [feature])) for feature in feature_set.features if not feature.is_block_key]
     replies = answers(feature_set, [query(only, VERSION) for _, only in alone], timeout_s, deployable=deployable)
     for feature, _ in alone:
         try:
@@ -78,13 +101,39 @@ def _blame(feature_set: FeatureSet, deployable: bool, timeout_s: float) -> Compi
             return CompilerError(error.message, where=feature.path)
         if answer.get("refused"):
             return CompilerError(_refusal(answer), where=feature.path)
+    return _blame_together(feature_set, [feature for feature, _ in alone], deployable, timeout_s)
+
+
+def _blame_together(feature_set: FeatureSet, features: list[Feature], deployable: bool, timeout_s: float) -> CompilerError | None:
+    """The error of a few features that are refused only together: none of them can be left out."""
+
+    def refused(some: list[Feature]) -> str | None:
+        try:
+            answer = next(answers(feature_set, [query(_only(feature_set, some), VERSION)], timeout_s, deployable=deployable))
+        except CompilerError as error:
+            return error.message
+        return _refusal(answer) if answer.get("refused") else None
+
+    if refused(features) is None:
+        return None
+    needed: list[Feature] = []
+    while features and len(needed) < _MOST_TOGETHER:
+        few, many = 0, len(features)  # the first `many` are refused beside the needed ones, the first `few` are not
+        while many - few > 1:
+            half = (few + many) // 2
+            few, many = (few, half) if refused([*features[:half], *needed]) else (half, many)
+        needed, features = [features[many - 1], *needed], features[: many - 1]
+        if message := refused(needed):
+            others = " and ".join(feature.path for feature in needed[1:])
+            return CompilerError(f"{message.rstrip('.')}. It takes it without {others}.", where=needed[0].path)
     return None
 
 
-def _alone(feature_set: FeatureSet, feature: Feature) -> FeatureSet:
-    """The feature set with one feature, in its block."""
-    block = next(block for block in feature_set.blocks if feature in block.features)
-    return replace(feature_set, blocks=(replace(block, features=(block.features[0], feature)),))
+def _only(feature_set: FeatureSet, features: list[Feature]) -> FeatureSet:
+    """The feature set with some of its features, in their blocks."""
+    names = {feature.name for feature in features}
+    parts = [replace(block, features=(block.features[0], *(f for f in block.features if f.name in names))) for block in feature_set.blocks]
+    return replace(feature_set, blocks=tuple(part for part in parts if len(part.features) > 1))
 
 
 def _refusal(answer: dict[str, Any]) -> str:

@@ -77,6 +77,8 @@ class _Compiler:
             if complaint:
                 return {"refused": mode, "message": complaint[0]}
         schema = self._sdk.GenOutputSchema(query, self._database, self._databases)
+        if schema is None:  # it compiles in request mode, which need not take what batch mode does
+            return {"columns": None, "ddl": []}
         columns = [(schema.GetColumnName(n), self._type_names[schema.GetColumnType(n)]) for n in range(schema.GetColumnCnt())]
         return {"columns": columns, "ddl": list(self._sdk.GenDDL(query, self._tables))}
 

@@ -81,6 +81,48 @@ def test_the_feature_to_blame_is_named(monkeypatch: pytest.MonkeyPatch, features
 
 
 @pytest.mark.compiler
+def test_features_that_are_refused_only_together_are_named() -> None:
+    """Each alone compiles; so do all but one of them."""
+    branch = {"over": "visits_3", "expr": "price > 1 and count(item) / first_value(item) is null"}
+    features = {"mean": {"over": "visits_3", "expr": "avg(price)"}, "middle": {"over": "visits_3", "expr": "median(price)"}, "bad": branch}
+    compiler.check(resolve(with_features(mean=features["mean"], bad=branch)))
+    with pytest.raises(CompilerError) as caught:
+        compiler.check(resolve(with_features(amount="price", **features)))
+    assert str(caught.value) == (
+        "features.features.middle: OpenMLDB's compiler refuses it offline (batch mode): Fail to find var %117(merged_state). "
+        "It takes it without features.features.bad."
+    )
+
+
+@pytest.mark.compiler
+def test_a_query_for_batch_mode_alone_has_its_types_checked_by_sub_query() -> None:
+    """The compiler tells the output columns of what request mode takes only."""
+    changes = {
+        "features.derived": {"visit": {"pair": "concat(user, item)"}},
+        "features.windows": {"w": {"partition_by": "pair", "rows": 3}},
+    }
+    pairs = {"over": "w", "expr": "distinct_count(pair)"}
+    assert compiler.check(resolve(config(**changes, **{"features.features": {"f": pairs}})), deployable=False).columns is None
+    wrong = {"expr": "unhex(`user`)", "openmldb_only": True, "type": "bigint"}
+    with pytest.raises(CompilerError) as caught:
+        compiler.check(resolve(config(**changes, **{"features.features": {"f": pairs, "g": wrong}})), deployable=False)
+    assert str(caught.value) == "features.features.g: it is bigint here, but OpenMLDB's compiler makes g a string."
+
+
+@pytest.mark.compiler
+def test_several_windows_over_joined_columns_compile() -> None:
+    """Frames that OpenMLDB does not evaluate as one: in one sub-query it finds the joined columns of the first only."""
+    windows = {
+        "rows": {"partition_by": "user", "rows": 3},
+        "before": {"partition_by": "user", "range": "7d", "end": "0s open"},
+        "by_item": {"partition_by": "item", "range": "7d"},
+    }
+    features = {f"{name}_brands": {"over": name, "expr": "distinct_count(product.brand)"} for name in windows}
+    compiled = compiler.check(resolve(config(**{"features.windows": windows, "features.features": features})))
+    assert compiled.columns is not None and len(compiled.columns) == 7
+
+
+@pytest.mark.compiler
 def test_a_type_that_differs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
@@ -129,7 +171,8 @@ def test_names_and_windows_of_all_sorts_compile() -> None:
         )
     )
     assert feature_set.blocks[1].key == "request_id"
-    assert len(compiler.check(feature_set).columns) == 7
+    columns = compiler.check(feature_set).columns
+    assert columns is not None and len(columns) == 7
 
 
 @pytest.fixture

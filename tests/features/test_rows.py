@@ -148,6 +148,8 @@ def test_blocks() -> None:
         c={"over": "own", "expr": "avg(simple.weight)"},
         d={"over": "own", "expr": "count(brand.country)"},
         e={"from": "brand", "expr": "country"},
+        h={"over": "own_shop", "expr": "avg(simple.weight)"},
+        i={"over": "own", "expr": "max(simple.weight)"},
         f={"over": "by_user", "expr": "count(*)"},
         g={"over": "by_both", "expr": "count(*)"},
     )
@@ -155,12 +157,13 @@ def test_blocks() -> None:
         ("request", (), (), ["b"]),
         ("join", ("product", "brand"), (), ["e"]),
         ("request", (), ("shop",), ["a"]),
-        ("join", ("simple",), (), ["c"]),
+        ("join", ("simple",), (), ["c", "i"]),
         ("join", ("product", "brand"), (), ["d"]),
+        ("join", ("simple",), ("shop",), ["h"]),
         ("union", (), ("user", "item"), ["f"]),
         ("union", (), ("user",), ["g"]),
     ]
-    assert feature_set.blocks[5].row[-2:] == (RowColumn("user", SqlType.STRING, "user"), RowColumn("item", SqlType.INT, "item"))
+    assert feature_set.blocks[6].row[-2:] == (RowColumn("user", SqlType.STRING, "user"), RowColumn("item", SqlType.INT, "item"))
     assert feature_set.joins["brand"].keys == (("product", "brand", "brand"),)
     assert feature_set.joins["brand"].needs == ("product",)
     assert feature_set.tables["visit"].stored("big_shop") == ("user", "item")
@@ -178,6 +181,7 @@ def test_blocks() -> None:
             "features.derived.visit.a: column 1: table 'visit' has no column 'pryce'. Did you mean 'price'?",
         ),
         ({"features.derived": {"visit": {"User": "'x'"}}}, "features.derived.visit.User: table 'visit' has a column of that name."),
+        ({"features.derived": {"visit": {"a": "1", "A": "2"}}}, "features.derived.visit.A: table 'visit' has a column of that name."),
         (
             {"features.derived": {"visit": {"a": "count(price)"}}},
             "features.derived.visit.a: column 1: count runs over a window: name it with over.",
