@@ -45,7 +45,7 @@ def run(config: Config, feature_set: FeatureSet, folder: Path, progress: Progres
     long_windows = long_window_options(config, feature_set)
     connect = settings(config.openmldb.cluster)
     scripts = render(feature_set, config, folder)
-    checks.check(feature_set)  # whatever openmldb.deployable says: now it has to be
+    checks.check(feature_set, deploying=True)  # whatever openmldb.deployable says: now it has to be
     compiler.check(feature_set)
     with Session(connect) as session:
         plan = make_plan(session, feature_set, scripts["deploy.sql"], long_windows)

@@ -22,18 +22,19 @@ CALENDAR_FUNCTIONS = frozenset({"dayofweek", "dayofyear", "weekofyear", "day", "
 NULL_BY_CHANCE = frozenset({"add_months", "unhex"})
 
 
-def check(feature_set: FeatureSet, *, deployable: bool = True) -> list[Finding]:
+def check(feature_set: FeatureSet, *, deployable: bool = True, deploying: bool = False) -> list[Finding]:
     """Warnings about a feature set, in the order of the checks. No data is read.
 
     Args:
         deployable: whether OpenMLDB has to be able to deploy it; otherwise what it cannot deploy is no mistake.
+        deploying: it is about to be deployed: no message says how to do without.
 
     Raises:
         ConfigErrors: all errors found.
     """
     findings = [finding for one in _CHECKS for finding in one(feature_set)]
     if deployable:
-        findings += undeployable(feature_set)
+        findings += undeployable(feature_set, deploying=deploying)
     errors = [CheckError(finding.message, where=finding.where) for finding in findings if finding.error]
     if errors:
         raise ConfigErrors(errors)

@@ -14,8 +14,8 @@ from jdrec.features.spec import Block, FeatureSet, Join, Window
 OFFLINE = "Or set openmldb.deployable=false, if it need not be deployed."
 
 
-def undeployable(feature_set: FeatureSet) -> list[Finding]:
-    """An error for each window and join that OpenMLDB cannot deploy."""
+def undeployable(feature_set: FeatureSet, *, deploying: bool = False) -> list[Finding]:
+    """An error for each window and join that OpenMLDB cannot deploy; with the way to do without, unless that is what is being done."""
     found: dict[tuple[str, str], None] = {}
     for block in feature_set.blocks:
         for name in block.windows:
@@ -33,7 +33,8 @@ def undeployable(feature_set: FeatureSet) -> list[Finding]:
         for name in block.joins:
             for rule in _join(feature_set, block, feature_set.joins[name]):
                 found[(f"features.joins.{name}", rule)] = None
-    return [Finding(where, f"OpenMLDB cannot deploy it: {rule} {OFFLINE}", error=True) for where, rule in found]
+    advice = "" if deploying else f" {OFFLINE}"
+    return [Finding(where, f"OpenMLDB cannot deploy it: {rule}{advice}", error=True) for where, rule in found]
 
 
 def _conversion(feature_set: FeatureSet, window: Window) -> Iterator[str]:

@@ -18,7 +18,7 @@ def with_derived(table: Table, expressions: dict[str, str]) -> Table:
     """
     for name, text in expressions.items():
         where = f"features.derived.{table.name}.{name}"
-        if name.lower() in {column.lower() for column in table.columns}:
+        if name.lower() in {column.lower() for column in table.types}:
             raise CheckError(f"table {table.name!r} has a column of that name.", where=where)
         try:
             node, type_ = Scope(Rows(table.name, table.types)).parse(text)

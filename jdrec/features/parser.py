@@ -188,7 +188,7 @@ class Parser:
     def _argument(self) -> Node:
         token = self._peek
         following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        if token.kind == "operator" and token.value == "*" and following.value in (",", ")"):
+        if token.kind == "operator" and token.value == "*" and (following.value in (",", ")") or following.kind == "end"):
             self._next()
             return ast.Star(token.start, token.end)
         return self._expression(0)

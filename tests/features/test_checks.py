@@ -118,6 +118,15 @@ def test_errors(changes: dict[str, Any], expected: str) -> None:
     assert [str(error) for error in caught.value.errors] == [expected]
 
 
+def test_who_deploys_is_not_told_how_to_do_without() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        check(resolve(config(**counting({"union": "click", "partition_by": "user", "range": "7d"}))), deploying=True)
+    assert str(caught.value) == (
+        "features.windows.w: OpenMLDB cannot deploy it: rows of visit would be ordered by at_time (timestamp) made a bigint, which has no "
+        "index. Put instances into exclude, or take a timestamp of click for order_by."
+    )
+
+
 def test_shipped_feature_sets() -> None:
     assert check(resolve(shipped("jd_deepfm"))) == []
     assert [finding.where.removeprefix("features.") for finding in check(resolve(shipped("jd_tutorial")))] == [

@@ -119,6 +119,7 @@ def test_literal_types(text: str, type_: SqlType | None) -> None:
         ("a b", 3, "unexpected 'b'."),
         ("a +", 4, "the expression ends too early."),
         ("count(x", 8, "expected ')' or ',', found the end."),
+        ("count(*", 8, "expected ')' or ',', found the end."),
         ("(a", 3, "expected ')' to close '(', found the end."),
         ("a = b = c", 7, "comparisons do not chain: put parentheses around one before '='."),
         ("a < b between 1 and 2", 7, "comparisons do not chain: put parentheses around one before 'between'."),
