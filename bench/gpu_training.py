@@ -286,12 +286,8 @@ def trainer(spec: ModelSpec, given: argparse.Namespace) -> dict[str, Any]:
     SampleFile(folder / "samples", "valid", layout).learn()  # compiles
     for name in ("first", "again"):
         start = time.perf_counter()
-        file = SampleFile(folder / "samples", "train", layout)
-        vocabulary = file.learn()
-        learnt = time.perf_counter()
-        file.read(vocabulary)
-        figures |= {f"{name}: seconds to count ids": learnt - start, f"{name}: seconds to read and map": time.perf_counter() - learnt}
-    del vocabulary
+        SampleFile(folder / "samples", "train", layout).learn_and_read()
+        figures[f"{name}: seconds to read, count ids and map them"] = time.perf_counter() - start
     for batch in given.batches:
         for memory_rows in given.memory_rows or [None]:
             speeds.clear()

@@ -26,6 +26,7 @@ from jdrec.config import TrainerConfig
 from jdrec.features.spec import Encoding
 from jdrec.models import FieldSpec, ModelSpec, build
 from jdrec.models.namespace import namespace
+from jdrec.system import cores
 from jdrec.training.data import RawSplit, ShuffledStream, Split
 from jdrec.training.frameworks import host_adapter
 from jdrec.training.vocabulary import Vocabulary
@@ -144,6 +145,18 @@ def deepctr(raw: RawSplit, per_field: int) -> Way:
         model.fit(x, raw.labels, batch_size=BATCH, epochs=1, verbose=0)
 
     return epoch
+
+
+def with_threads(make: Callable[[], Way]) -> Way:
+    """A way with the number of PyTorch's threads that it found or set when it was made: the trainer computes parts of a batch in threads of its own."""
+    torch().set_num_threads(cores())
+    way, threads = make(), torch().get_num_threads()
+
+    def run(k: int) -> None:
+        torch().set_num_threads(threads)
+        way(k)
+
+    return run
 
 
 def measure(ways: dict[str, Way], rounds: int) -> dict[str, float]:
