@@ -19,7 +19,7 @@ from tests.conftest import REPO
 def write_as_told(document: str, root: Path) -> None:
     """Every block that begins with "# FILE", or with "# FILE, after TEXT": the rest is the file, or goes behind the first such text in it."""
     text = (REPO / "docs" / document).read_text(encoding="utf-8")
-    for head, body in re.findall(r"^```(?:python|yaml)\n# (\S+/[^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for head, body in re.findall(r"^```(?:python|yaml|text)\n# (\S+/[^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         name, _, after = head.partition(", after ")
         file = root / name
         if not after:
