@@ -78,7 +78,12 @@ def _leaf_mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
         if choices and isinstance(value, str):
             yield ConfigError(f"{value!r} is not a valid value.", where=path, hint=nearest(value, choices))
         else:
-            yield ConfigError(f"{value!r} does not fit: {reason}.", where=path, hint=_description(kind))
+            yield ConfigError(f"{_written(value)} does not fit: {reason}.", where=path, hint=_description(kind))
+
+
+def _written(value: Any) -> str:
+    """A value as YAML has it."""
+    return {None: "null", True: "true", False: "false"}.get(value, repr(value)) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _reason(error: msgspec.ValidationError) -> str:

@@ -175,7 +175,7 @@ class Inference:
 
     def _check_place(self, function: Function, node: ast.Call) -> None:
         if not self._windowed:
-            raise fail(f"{node.name} runs over a window: name it with over.", node.start)
+            raise fail(f"{node.name} runs over a window, which only a feature can name, with over.", node.start)
         if self._aggregate is not None and not (function.name == "at" and self._row):
             raise fail(f"{node.name} cannot stand inside {self._aggregate.name}.", node.start)
 

@@ -22,11 +22,11 @@ def plan_of(features: str, windows: str = "w: {partition_by: k, rows: 3}"):  # t
     [
         (
             '{expr: "unhex(`s`)", openmldb_only: true, type: string}',
-            "features.features.x: the embedded engine has not SQL that is openmldb_only. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
+            "features.features.x: the embedded engine does not compute SQL that is openmldb_only. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
         ),
         (
             "{over: w, expr: 1 + distinct_count(int(s))}",
-            "features.features.x: the embedded engine has not 'distinct_count(int(s))', for what OpenMLDB counts where its argument is NULL "
+            "features.features.x: the embedded engine does not compute 'distinct_count(int(s))', for what OpenMLDB counts where its argument is NULL "
             "is not defined: put if_null around that. OpenMLDB itself (engine=openmldb or engine=spark) has it.",
         ),
     ],

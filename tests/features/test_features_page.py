@@ -153,7 +153,7 @@ def test_select_and_drop(choice: dict[str, Any], kept: list[str]) -> None:
 def test_sql_of_your_own_is_for_openmldb() -> None:
     found = of_your_own()
     assert added(found) == ["on_sale", "pace"]
-    with pytest.raises(CheckError, match="the embedded engine has not SQL that is openmldb_only"):
+    with pytest.raises(CheckError, match="the embedded engine does not compute SQL that is openmldb_only"):
         make_plan(found)
 
 

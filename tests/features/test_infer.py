@@ -113,7 +113,7 @@ def test_refusals(text: str, column: int, reason: str) -> None:
 
 
 def test_an_aggregate_needs_a_window() -> None:
-    with pytest.raises(ExpressionError, match=r"column 5: count runs over a window: name it with over\."):
+    with pytest.raises(ExpressionError, match=r"column 5: count runs over a window, which only a feature can name, with over\."):
         type_of("1 + count(c_int)", windowed=False)
 
 

@@ -184,7 +184,7 @@ def test_blocks() -> None:
         ({"features.derived": {"visit": {"a": "1", "A": "2"}}}, "features.derived.visit.A: table 'visit' has a column of that name."),
         (
             {"features.derived": {"visit": {"a": "count(price)"}}},
-            "features.derived.visit.a: column 1: count runs over a window: name it with over.",
+            "features.derived.visit.a: column 1: count runs over a window, which only a feature can name, with over.",
         ),
         (
             {"features.derived": {"visit": {"a": "product.brand"}}},
@@ -236,5 +236,5 @@ def test_the_embedded_engine_says_what_it_lacks(feature: dict[str, Any], what: s
     with pytest.raises(CheckError) as caught:
         make_plan(made(f=feature))
     assert str(caught.value) == (
-        f"features.features.f: the embedded engine has not {what}. OpenMLDB itself (engine=openmldb or engine=spark) has it."
+        f"features.features.f: the embedded engine does not compute {what}. OpenMLDB itself (engine=openmldb or engine=spark) has it."
     )

@@ -196,7 +196,7 @@ def test_what_the_engine_lacks_is_refused_before_loading(tmp_path: Path) -> None
     feature_set = feature_set_of(
         TABLES, "windows: {w: {partition_by: k, rows: 1}}\nfeatures: {x: {expr: 'unhex(`s`)', openmldb_only: true, type: string}}"
     )
-    with pytest.raises(CheckError, match=r"features\.features\.x: the embedded engine has not SQL that is openmldb_only"):
+    with pytest.raises(CheckError, match=r"features\.features\.x: the embedded engine does not compute SQL that is openmldb_only"):
         RequestSession(feature_set, TableSet({}))
 
 

@@ -21,4 +21,4 @@ def check_limits(feature_set: FeatureSet) -> None:
 
 def refuse(where: str, what: str) -> CheckError:
     """The error for something that this engine does not compute, with the engines that do."""
-    return CheckError(f"the embedded engine has not {what}.", where=where, hint=OTHER_ENGINES)
+    return CheckError(f"the embedded engine does not compute {what}.", where=where, hint=OTHER_ENGINES)
