@@ -275,7 +275,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     ({F: {"expr": "price +"}}, "features.features.f.expr: column 8: the expression ends too early."),
     ({F: {"expr": "cuont(price)"}}, "features.features.f.expr: column 1: there is no function 'cuont'. Did you mean 'count'?"),
-    ({F: {"expr": "count(price)"}}, "features.features.f.expr: column 1: count runs over a window, which only a feature can name, with over."),
+    (
+        {F: {"expr": "count(price)"}},
+        "features.features.f.expr: column 1: count runs over a window, which only a feature can name, with over.",
+    ),
     ({F: {"expr": "null"}}, "features.features.f.expr: the expression is always NULL."),
     (
         {F: {"expr": "price", "over": "visits_3"}},
