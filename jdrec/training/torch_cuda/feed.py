@@ -74,7 +74,12 @@ def copy_samples(split: Split, index: np.ndarray, inputs: Inputs) -> None:
 
     Args:
         split: of fields of one column each; in memory, or mapped from disk.
+
+    Raises:
+        IndexError: compiled code would read or write beyond the arrays.
     """
+    if len(index) != inputs.shape.batch or index.min() < 0 or index.max() >= len(split.labels):
+        raise IndexError(f"{len(index)} samples up to number {index.max()}, for a batch of {inputs.shape.batch} of {len(split.labels)}")
     labels = np.asarray(split.labels)
     gather_rows(np.asarray(split.rows), index, inputs.rows.numpy())
     gather_values(labels, index, inputs.labels.numpy())

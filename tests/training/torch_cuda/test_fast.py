@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from jdrec.config import TrainerConfig
 from jdrec.models import ModelSpec
@@ -16,6 +17,8 @@ from jdrec.training.data import Batch
 from jdrec.training.host_adapter import HostAdapter
 from jdrec.training.torch_cuda import unsupported
 from jdrec.training.torch_cuda.fast import FastAdapter
+from jdrec.training.torch_cuda.feed import copy_samples
+from jdrec.training.torch_cuda.inputs import Inputs, Shape
 from jdrec.training.torch_cuda.losses import Losses
 from jdrec.training.torch_cuda.processes import Processes
 from jdrec.training.torch_library import torch_network
@@ -43,6 +46,7 @@ class Samples:
         self.values = None if self.scale is None else in_folder(self.scale[:, self.numeric], folder, "values")
 
     def index(self, k: int) -> np.ndarray:
+        k %= len(self.labels) // BATCH  # an epoch follows the other: threads gather ahead
         return np.arange(k * BATCH, (k + 1) * BATCH)
 
     def batch(self, index: Any) -> Batch:
@@ -89,6 +93,14 @@ def test_batches_gathered_ahead_are_the_same_batches(
         two.train_batch(ahead.batch(k), 1e-2)
     assert_same(one.weights(), two.weights())
     assert ahead.index(2).tolist() == list(range(2 * BATCH, 3 * BATCH))
+
+
+@pytest.mark.parametrize("index", [range(BATCH + 1), range(BATCH - 1), range(-1, BATCH - 1), range(BATCH, 2 * BATCH)])
+def test_samples_that_are_not_there_are_not_gathered(spec: ModelSpec, index: range) -> None:
+    samples = Samples([Batch(batch.rows, None, batch.labels) for batch in random_batches(1)])
+    shape = Shape(BATCH, samples.rows.shape[1])
+    with pytest.raises(IndexError, match=f"for a batch of {BATCH} of {BATCH}"):
+        copy_samples(samples, np.array(index), Inputs(shape, torch.zeros(1 << 20, dtype=torch.uint8)))  # type: ignore[arg-type]
 
 
 def test_a_training_goes_on_where_it_was(spec: ModelSpec) -> None:
