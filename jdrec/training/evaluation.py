@@ -31,8 +31,8 @@ def evaluate(checkpoint: Path, samples: Path, split: str, config: EvaluateConfig
 
     Returns:
         auc, logloss, pr_auc, ece, predicted_observed (and gauc), rows, positives, base_rate; None where a metric is not defined (an AUC of
-        one class, anything of no rows). `interval`: metric to [low, high]. `by`: column to value to metrics. `slices`: a list of metrics,
-        each with its `from`.
+        one class, anything of no rows). `interval`: metric to [low, high]. `by`: column to value to metrics and `interval`. `slices`: a
+        list of the same, each with its `from`.
 
     Raises:
         StageError: there are no samples, or no checkpoint.
@@ -54,15 +54,12 @@ def evaluate(checkpoint: Path, samples: Path, split: str, config: EvaluateConfig
         groups = {name: _codes(table.column(column)) for name, column in columns.items()}
         if config.gauc_by:
             scored = Scored(scored.labels, scored.logits, groups[config.gauc_by][0])
-    result: dict[str, Any] = _plain(all_metrics(scored.labels, scored.logits, scored.groups))
-    if config.bootstrap:
-        found = intervals(scored, config.bootstrap, config.confidence, seed)
-        result["interval"] = {name: [_number(low), _number(high)] for name, (low, high) in found.items()}
+    result = _metrics(scored, config, seed)
     if columns and kept:
         if names(config.by):
-            result["by"] = {name: _by_value(scored, *groups[name], config.most_groups) for name in names(config.by)}
+            result["by"] = {name: _by_value(scored, *groups[name], config, seed) for name in names(config.by)}
         if config.time:
-            result["slices"] = _by_time(scored, _instants(table.column(columns[config.time]), config.time), config.slice)
+            result["slices"] = _by_time(scored, _instants(table.column(columns[config.time]), config.time), config, seed)
     return result
 
 
@@ -112,18 +109,18 @@ def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
     return encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
 
 
-def _by_value(scored: Scored, codes: np.ndarray, values: list[Any], most: int) -> dict[str, dict[str, Any]]:
-    counts = np.bincount(codes, minlength=len(values))
-    return {str(values[code]): _part(scored, codes == code) for code in np.argsort(-counts, kind="stable")[:most].tolist()}
+def _by_value(scored: Scored, codes: np.ndarray, values: list[Any], config: EvaluateConfig, seed: int) -> dict[str, dict[str, Any]]:
+    largest = np.argsort(-np.bincount(codes, minlength=len(values)), kind="stable")[: config.most_groups]
+    return {str(values[code]): _part(scored, codes == code, config, seed) for code in largest.tolist()}
 
 
-def _by_time(scored: Scored, milliseconds: np.ndarray, length: str) -> list[dict[str, Any]]:
-    step = int(length[:-1]) * _HOURS[length[-1]] * 3_600_000
+def _by_time(scored: Scored, milliseconds: np.ndarray, config: EvaluateConfig, seed: int) -> list[dict[str, Any]]:
+    step = int(config.slice[:-1]) * _HOURS[config.slice[-1]] * 3_600_000
     slices = milliseconds // step
     result = []
     for number in np.unique(slices).tolist():
         start = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(milliseconds=number * step)
-        result.append({"from": start.isoformat(), **_part(scored, slices == number)})
+        result.append({"from": start.isoformat(), **_part(scored, slices == number, config, seed)})
     return result
 
 
@@ -136,13 +133,19 @@ def _instants(column: pa.ChunkedArray, name: str) -> np.ndarray:
     return column.cast(pa.timestamp("ms")).cast(pa.int64()).fill_null(0).to_numpy()
 
 
-def _part(scored: Scored, inside: np.ndarray) -> dict[str, Any]:
+def _part(scored: Scored, inside: np.ndarray, config: EvaluateConfig, seed: int) -> dict[str, Any]:
     groups = None if scored.groups is None else scored.groups[inside]
-    return _plain(all_metrics(scored.labels[inside], scored.logits[inside], groups))
+    return _metrics(Scored(scored.labels[inside], scored.logits[inside], groups), config, seed)
 
 
-def _plain(metrics: dict[str, float]) -> dict[str, Any]:
-    return {name: _number(value) for name, value in metrics.items()}
+def _metrics(scored: Scored, config: EvaluateConfig, seed: int) -> dict[str, Any]:
+    """All metrics, and with a bootstrap their intervals."""
+    metrics = all_metrics(scored.labels, scored.logits, scored.groups)
+    result: dict[str, Any] = {name: _number(value) for name, value in metrics.items()}
+    if config.bootstrap:
+        found = intervals(scored, config.bootstrap, config.confidence, seed)
+        result["interval"] = {name: [_number(low), _number(high)] for name, (low, high) in found.items()}
+    return result
 
 
 def _number(value: float) -> float | None:

@@ -173,9 +173,12 @@ def test_evaluates_by_group_and_time_with_intervals(kept: Path, tmp_path: Path) 
     assert found["auc"] == pytest.approx(sklearn.roc_auc_score(labels, scores), abs=1e-6)
     late = np.arange(600) >= 480
     assert found["slices"][2]["auc"] == pytest.approx(sklearn.roc_auc_score(labels[late], scores[late]), abs=1e-6)
-    for name in ("auc", "gauc", "logloss", "pr_auc", "predicted_observed"):
-        low, high = found["interval"][name]
-        assert low < found[name] < high, name
+    for part in (found, *found["slices"], largest[0]):
+        for name in ("auc", "logloss", "pr_auc", "predicted_observed"):
+            low, high = part["interval"][name]
+            assert low < part[name] < high, name
+    low, high = found["interval"]["gauc"]
+    assert low < found["gauc"] < high
     with pytest.raises(ConfigError, match="the samples do not keep 'brand'"):
         training.evaluate(report.checkpoint, kept, "test", EvaluateConfig(by=["brand"]))
     with pytest.raises(ConfigError, match="no timestamp"):
