@@ -191,7 +191,12 @@ def _extract(run: Run, out: Path) -> str:
 def _preprocess_inputs(run: Run) -> Any:
     fields = [(f.name, f.kind, f.encoding) for f in run.feature_set.features]
     label = msgspec.to_builtins(run.config.features.label) if run.config.features.label else None
-    return {"preprocess": run.config.preprocess, "fields": fields, "label": label, "seed": run.config.seed}
+    return {"preprocess": run.config.preprocess, "fields": fields, "label": label, "seed": _data_seed(run)}
+
+
+def _data_seed(run: Run) -> int:
+    """The seed of what is done to the data: the run's where the split is random, else always the same, so that seeds share their samples."""
+    return run.config.seed if run.config.preprocess.split.by == "random" else _SAMPLE_SEED
 
 
 def _preprocess(run: Run, out: Path) -> str:
@@ -203,7 +208,7 @@ def _preprocess(run: Run, out: Path) -> str:
         run.config.preprocess,
         run.folder / "features.parquet",
         out / "samples",
-        seed=run.config.seed,
+        seed=_data_seed(run),
         observed_until_ms=observed_until(run.feature_set, run.tables),
         progress=run.progress,
     )
@@ -312,6 +317,7 @@ def _write_page(run: Run) -> str:
     return write_page(run)
 
 
+_SAMPLE_SEED = 2016  # of the training rows that statistics look at, where there are very many
 _DATA = ("features", "dataset", "engines")
 CACHED = {
     stage.name: stage

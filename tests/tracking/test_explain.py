@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from jdrec import stages
 from jdrec.cache import Entry
+from jdrec.stages import Run
 from jdrec.tracking.explain import reasons
+from tests.composing import composed
 
 
 def entry(**inputs: object) -> Entry:
@@ -47,3 +52,12 @@ def test_long_lists_are_told_by_what_changed() -> None:
     assert reasons({"fields": [*fields, ["new", "numeric"]]}, "extract", [earlier]) == ['fields: with [["new", "numeric"]]']
     assert reasons({"fields": fields[::-1]}, "extract", [earlier]) == ["fields: another order"]
     assert len(reasons({"fields": []}, "extract", [earlier])[0]) < 150
+
+
+@pytest.mark.parametrize(("split", "same"), [("time", True), ("row_order", True), ("random", False)])
+def test_seeds_share_their_samples_unless_the_split_is_random(split: str, same: bool, tmp_path: Path) -> None:
+    first, second = (
+        stages.CACHED["preprocess"].inputs(Run(composed("+experiment=jd_demo", f"preprocess.split.by={split}", f"seed={seed}"), tmp_path))
+        for seed in (1, 2)
+    )
+    assert (first == second) is same
