@@ -72,6 +72,11 @@ def examine(config: Config, feature_set: FeatureSet) -> list[Finding]:
         "PyTorch": _torch,
         "GPU": _gpu,
         "Triton": _triton,
+        "pages (vl-convert)": _pages,
+        "Optuna": lambda: _package("Optuna", "sweep", "optuna"),
+        "MLflow": _mlflow,
+        "TensorBoard": lambda: _package("TensorBoard", "tensorboard", "tensorboard"),
+        "Slurm": _slurm,
         "Spark: Java": lambda: _java(config),
         "Spark: PySpark": _pyspark,
         "Spark: OpenMLDB's jars": lambda: _jars(config),
@@ -157,6 +162,33 @@ def _triton() -> str:
 
     server = find_tritonserver() / "bin" / "tritonserver"
     return f"{server} (nvidia-pytriton {metadata.version('nvidia-pytriton')})"
+
+
+def _package(component: str, extra: str, *packages: str) -> str:
+    """That packages are there and can be imported, and the version of the first."""
+    from importlib.util import find_spec
+
+    if any(find_spec(package) is None for package in packages):
+        raise MissingExtra(component, extra)
+    return _child(f"import {', '.join(packages)}\nprint('{packages[0]}', {packages[0]}.__version__)")
+
+
+def _pages() -> str:
+    return _package("vl-convert, which the pages of runs and sweeps need,", "report", "vl_convert")
+
+
+def _mlflow() -> str:
+    return _package("MLflow", "mlflow", "mlflow", "sqlalchemy", "alembic")  # the light package has no database of its own
+
+
+def _slurm() -> str:
+    from importlib.util import find_spec
+
+    if shutil.which("sbatch") is None:
+        raise _Off("no sbatch here; hydra/launcher=slurm asks for it")
+    if find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise MissingExtra("hydra-submitit-launcher", "slurm")
+    return f"{shutil.which('sbatch')}, hydra-submitit-launcher {metadata.version('hydra-submitit-launcher')}"
 
 
 def _java(config: Config) -> str:

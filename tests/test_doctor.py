@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,25 @@ def test_a_cluster_that_does_not_answer_is_not_named(config: Config, monkeypatch
 def test_a_library_that_ends_its_process_is_broken_and_no_more() -> None:
     finding = doctor._find("x", lambda: doctor._child("import os\nos.abort()"))
     assert (finding.state, finding.detail) == ("broken", "it ended with code -6.")
+
+
+@pytest.mark.parametrize(
+    ("probe", "extra"),
+    [(lambda: doctor._package("Optuna", "sweep", "no_such_package"), "sweep"), (doctor._mlflow, "mlflow"), (doctor._pages, "report")],
+)
+def test_an_extra_that_is_missing_comes_with_its_command(probe: Callable[[], str], extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    finding = doctor._find("x", probe)
+    assert (finding.state, finding.advice) == ("missing", f"Install it with: pip install 'jdrec[{extra}]'")
+
+
+def test_a_package_that_is_there_is_imported() -> None:
+    assert doctor._find("x", lambda: doctor._package("NumPy", "x", "numpy")).detail.startswith("numpy ")
+
+
+def test_slurm_is_off_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert doctor._find("Slurm", doctor._slurm).state == "off"
 
 
 def test_the_task_prints_a_table(tmp_path: Path) -> None:
