@@ -104,11 +104,7 @@ def select(runs: Sequence[RunFolder], where: Sequence[str]) -> list[RunFolder]:
         known = {name for values in flat.values() for name in values}
         if runs and not any(fnmatchcase(name, key) for name in known):
             raise StageError(f"no run has a key {key!r}.", where="leaderboard.where", hint=nearest(key, sorted(known)))
-        chosen = [
-            run
-            for run in chosen
-            if any(fnmatchcase(name, key) and fnmatchcase(_text(found), value) for name, found in flat[run.folder].items())
-        ]
+        chosen = [run for run in chosen if any(fnmatchcase(name, key) and _fits(found, value) for name, found in flat[run.folder].items())]
     return chosen
 
 
@@ -153,6 +149,16 @@ def _numbers(path: str, value: Any) -> Iterator[tuple[str, float]]:
     for name, leaf in flatten(value, path).items():
         if isinstance(leaf, int | float) and not isinstance(leaf, bool):
             yield name, leaf
+
+
+def _fits(found: Any, pattern: str) -> bool:
+    """Whether a value fits a pattern: as text, or as the same number otherwise written (1e-3 is 0.001)."""
+    if fnmatchcase(_text(found), pattern):
+        return True
+    try:
+        return isinstance(found, int | float) and not isinstance(found, bool) and float(pattern) == found
+    except ValueError:
+        return False
 
 
 def _text(value: Any) -> str:

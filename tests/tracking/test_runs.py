@@ -66,6 +66,8 @@ def test_a_metric_that_no_run_has_is_named_with_the_nearest(tmp_path: Path) -> N
         (["model.*=deep*"], ["one", "two"]),
         (["seed=*", "seed=1"], ["one"]),
         (["trainer.learning_rate=0.001"], ["one", "two"]),
+        (["trainer.*=1e-3"], ["one", "two"]),
+        (["trainer.*=1e-4"], []),
         (["seed=3"], []),
     ],
 )
