@@ -97,11 +97,10 @@ def _keys(request: TableLook, tables: Sequence[TableLook]) -> list[str]:
 
 def _add_label(result: Guess, names: _Names) -> TableLook | None:
     """The label: a column of 0 and 1 of the request, or of a table with the request's key; or whether such a table has the request at all."""
-    own = [column for column in result.request.columns.values() if column.zero_one and _LABEL_NAMES.search(column.name)]
+    zero_one = [column for column in result.request.columns.values() if column.zero_one]
+    own = [column for column in zero_one if _LABEL_NAMES.search(column.name)]
     if own:
-        result.label = names.new("label")
-        result.label_note = "0 or 1 in the request table itself: no window may read it"
-        result.features["The label."] = {result.label: _expr(_as_int(own[0]))}
+        _own_label(result, names, own[0], "0 or 1 in the request table itself: no window may read it")
         return None
     others = [table for table in result.tables if table is not result.request and result.key in table.columns]
     for table in others:
@@ -117,8 +116,20 @@ def _add_label(result: Guess, names: _Names) -> TableLook | None:
         result.label_note = "" if column is not None else f"1: {table.name} has the request"
         result.features["The label."] = {result.label: _expr(expression, join=table.name)}
         return table
-    result.notes.append("no label was found: a column of 0 and 1, in the request table or in a table with its key; training needs one")
+    if len(zero_one) == 1:
+        _own_label(result, names, zero_one[0], "the only column of 0 and 1: is it what is to be predicted? no window may read it")
+        return None
+    found = f"; it may be {' or '.join(column.name for column in zero_one)}" if zero_one else ""
+    result.notes.append(
+        f"no label was found: a column of 0 and 1, in the request table or in a table with its key; training needs one{found}"
+    )
     return None
+
+
+def _own_label(result: Guess, names: _Names, column: Column, note: str) -> None:
+    """The label is a column of the request table."""
+    result.label, result.label_note = names.new("label"), note
+    result.features["The label."] = {result.label: _expr(_as_int(column))}
 
 
 def _as_int(column: Column) -> str:

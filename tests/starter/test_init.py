@@ -75,6 +75,23 @@ def test_roles_are_guessed(tmp_path: Path) -> None:
     assert not any("bought" in value for name, value in features.items() if name != "label")
 
 
+@pytest.mark.parametrize(
+    ("columns", "label", "note"),
+    [
+        ("returned", "{expr: returned}", "is it what is to be predicted?"),
+        ("returned,gift", None, "it may be returned or gift"),
+    ],
+)
+def test_a_column_of_0_and_1_is_seen_whatever_its_name(columns: str, label: str | None, note: str, tmp_path: Path) -> None:
+    ends = ["0,1", "1,0", "1,1"]
+    rows = [f"o{row},2024-01-0{row + 1} 10:00:00,{ends[row % 3][: len(columns.split(',')) * 2 - 1]}" for row in range(6)]
+    (tmp_path / "orders.csv").write_text(f"order,at,{columns}\n" + "\n".join(rows) + "\n")
+    found = guess(look(tmp_path))
+    assert found.features.get("The label.", {}).get("label") == label
+    assert note in found.label_note + "".join(found.notes)
+    assert (label is None) == ("request_returned" in found.features["The request itself."])
+
+
 def test_the_real_tables_are_understood(shared: Path) -> None:
     found = guess(look(shared / "jd-recommendation"))
     assert (found.key, found.time, found.label) == ("reqId", "eventTime", "label")
