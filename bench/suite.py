@@ -76,6 +76,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="full sizes")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[bench.name for bench in SUITE])
     parser.add_argument("--out", type=Path, default=Path("outputs/bench"))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same result there, too")
     parser.add_argument("--tables", type=Path, default=TABLES, help="folder of the JD tables")
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("OLD", "NEW"))
     options = parser.parse_args()
@@ -104,6 +105,9 @@ def main() -> int:
     keep(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=1) + "\n")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(file.read_text())
     print(table(last, result))
     print(f"{result['seconds']:.0f} s; {file}")
     return int(any(part["status"] == "failed" for part in result["benches"].values()))

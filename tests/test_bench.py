@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +44,16 @@ def test_a_script_that_fails_is_told_with_its_last_line(suite: ModuleType, tmp_p
     done = suite.run(suite.Bench("ranking", "ranking.py", "", ""), "--rows none", tmp_path, tmp_path)
     assert done["status"] == "failed"
     assert done["why"].startswith("exit code 2: ranking.py: error: argument --rows: invalid int value: 'none'")
+
+
+def test_the_result_is_written_where_json_says(suite: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["suite.py", "--only", "ranking", "--out", str(tmp_path / "out"), "--json", str(tmp_path / "there" / "x.json")]
+    )
+    monkeypatch.setattr(suite, "SUITE", (suite.Bench("ranking", "ranking.py", "--rows none", ""),))
+    assert suite.main() == 1
+    written = json.loads((tmp_path / "there" / "x.json").read_text())
+    assert written["machine"] and written == json.loads((tmp_path / "out" / "quick.json").read_text())
 
 
 def result(**figures: Any) -> dict[str, Any]:
