@@ -31,7 +31,10 @@ def choose_device(trainer: TrainerConfig) -> str:
     if trainer.framework == "torch":
         from jdrec.training import torch_library
 
-        return torch_library.choose_device(trainer.device)
+        device = torch_library.choose_device(trainer.device)
+        if device == "cpu" and trainer.amp == "fp16" and trainer.devices_per_node == 1:
+            raise TrainingError("fp16 needs a GPU: on a CPU nothing scales the loss.", where="trainer.amp", hint="Use bf16 or none.")
+        return device
     from jdrec.training import oneflow_library
 
     flow = oneflow_library.load_oneflow()

@@ -10,9 +10,10 @@ import pytest
 
 from jdrec import training
 from jdrec.config import ModelConfig, TrainerConfig
+from jdrec.errors import TrainingError
 from jdrec.models import ModelSpec
 from jdrec.training.checkpoint import Checkpoint
-from jdrec.training.frameworks import host_adapter
+from jdrec.training.frameworks import choose_device, host_adapter
 from tests.training.test_parts import BATCH, FIELDS, batches
 
 pytestmark = pytest.mark.torch
@@ -40,3 +41,8 @@ def test_a_step_in_bf16_is_near_the_one_in_fp32(threads: int) -> None:
     assert losses[-1][0] < losses[0][0]
     np.testing.assert_allclose(*np.transpose(losses), rtol=0.01)
     assert any(left != right for left, right in losses)  # so that it was bf16
+
+
+def test_fp16_is_refused_on_a_cpu() -> None:
+    with pytest.raises(TrainingError, match=r"trainer.amp: fp16 needs a GPU"):
+        choose_device(msgspec.convert({"framework": "torch", "device": "cpu", "amp": "fp16"}, TrainerConfig))
