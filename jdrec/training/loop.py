@@ -207,6 +207,8 @@ class Loop:
                         self._save_snapshot()
                     pause = time.perf_counter() - before
                     mark, self._pause = mark + pause, self._pause + pause  # samples/s is of training alone
+        if config.profile and self.step - self._first <= _PROFILE_FROM:
+            log.warning("trainer.profile: nothing to trace, training ended within the first %d batches", _PROFILE_FROM)
         return "early stop" if self.early_stop.stop else "train_batches"
 
     def _profile(self, stack: ExitStack) -> None:

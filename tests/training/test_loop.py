@@ -84,6 +84,11 @@ def test_profile_leaves_traces(samples: Path, tmp_path: Path) -> None:
     assert "aten::addmm" in names
 
 
+def test_a_training_too_short_for_a_profile_says_so(samples: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    training.train(MODEL, trainer(profile=3, train_batches=10), samples, tmp_path, seed=1)
+    assert "nothing to trace" in caplog.text
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_no_number_names_its_field(tmp_path: Path) -> None:
     write_samples(tmp_path, {"train": 500, "valid": 200})
