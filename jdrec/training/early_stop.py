@@ -37,7 +37,7 @@ def monitored(metrics: Mapping[str, float], monitor: str) -> float:
     """The monitored value, the higher the better: a single metric by its own worth, a difference as it stands."""
     names = monitored_metrics(monitor)
     if len(names) == 1:
-        return _WORTH[monitor](metrics[monitor])
+        return _WORTH[names[0]](metrics[names[0]])
     return metrics[names[0]] - metrics[names[1]]
 
 

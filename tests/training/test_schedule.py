@@ -73,6 +73,7 @@ def test_auc_alone() -> None:
 def test_the_ratio_is_best_at_one() -> None:
     stop = EarlyStop("predicted_observed", 5, 0.0)
     assert [stop.improved({"predicted_observed": value}) for value in (0.5, 1.4, 1.5, 0.9)] == [True, True, False, True]
+    assert EarlyStop(" predicted_observed ", 5, 0.0).improved({"predicted_observed": 1.0})
 
 
 def test_without_patience_it_never_stops() -> None:
