@@ -10,6 +10,7 @@ from jdrec.system import cores
 from jdrec.training.metrics import Scored
 
 _MOST_ROWS = 100_000_000  # drawn in all: a split of millions, whose intervals are narrow, has fewer resamples
+_FEW = 10_000  # rows: with fewer, threads wait for each other
 
 
 def intervals(scored: Scored, resamples: int, confidence: float = 0.95, seed: int = 0) -> dict[str, tuple[float, float]]:
@@ -31,8 +32,11 @@ def intervals(scored: Scored, resamples: int, confidence: float = 0.95, seed: in
         drawn = np.random.default_rng((seed, k)).integers(0, rows, rows)
         return scored.metrics(np.bincount(drawn, minlength=rows))
 
-    with ThreadPoolExecutor(cores()) as pool:
-        draws = list(pool.map(one, range(resamples)))
+    if rows < _FEW:
+        draws = [one(k) for k in range(resamples)]
+    else:
+        with ThreadPoolExecutor(cores()) as pool:
+            draws = list(pool.map(one, range(resamples)))
     tail = 50 * (1 - confidence)
     result = {}
     for name in draws[0]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from jdrec.config import EvaluateConfig, names
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PLAIN = EvaluateConfig()
 _ROWS = 1 << 17  # read at a time
 _SCORING_ROWS = 4096  # scored at a time: hidden layers of this many rows stay in the processor's cache
+_PART_RESAMPLES = 200  # most of a group or a time slice: there are many of them
 _HOURS = {"h": 1, "d": 24}
 
 
@@ -135,7 +137,8 @@ def _instants(column: pa.ChunkedArray, name: str) -> np.ndarray:
 
 def _part(scored: Scored, inside: np.ndarray, config: EvaluateConfig, seed: int) -> dict[str, Any]:
     groups = None if scored.groups is None else scored.groups[inside]
-    return _metrics(Scored(scored.labels[inside], scored.logits[inside], groups), config, seed)
+    fewer = msgspec.structs.replace(config, bootstrap=min(config.bootstrap, _PART_RESAMPLES))
+    return _metrics(Scored(scored.labels[inside], scored.logits[inside], groups), fewer, seed)
 
 
 def _metrics(scored: Scored, config: EvaluateConfig, seed: int) -> dict[str, Any]:
