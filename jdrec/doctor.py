@@ -48,6 +48,7 @@ class _Off(Exception):
 def show(config: Config, feature_set: FeatureSet) -> None:
     """Prints a table of all components."""
     from rich.table import Table
+    from rich.text import Text
 
     from jdrec.tracking.console import console
 
@@ -56,8 +57,7 @@ def show(config: Config, feature_set: FeatureSet) -> None:
         table.add_column(title, overflow="fold")
     colours = {"ok": "green", "missing": "yellow", "off": "dim", "broken": "red"}
     for finding in examine(config, feature_set):
-        state = f"[{colours[finding.state]}]{finding.state}[/]"
-        table.add_row(finding.component, state, finding.detail, finding.advice)
+        table.add_row(finding.component, Text(finding.state, style=colours[finding.state]), finding.detail, finding.advice)
     console().print(table)
 
 

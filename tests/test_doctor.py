@@ -73,3 +73,10 @@ def test_the_task_prints_a_table(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "jdrec", "task=doctor"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Triton" in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_brackets_are_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    finding = doctor.Finding("PyTorch", "missing", "not installed", "pip install 'jdrec[torch]'")
+    monkeypatch.setattr(doctor, "examine", lambda config, feature_set: [finding])
+    doctor.show(None, None)  # type: ignore[arg-type]
+    assert "pip install 'jdrec[torch]'" in capsys.readouterr().out

@@ -11,7 +11,8 @@ _WIDTH_ELSEWHERE = 160
 
 
 def console() -> Console:
+    """Text is printed as it is: `[a]` is a part of an override, no markup."""
     from rich.console import Console
 
-    found = Console()
-    return found if found.is_terminal else Console(width=_WIDTH_ELSEWHERE)
+    found = Console(markup=False)
+    return found if found.is_terminal else Console(markup=False, width=_WIDTH_ELSEWHERE)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from tests.parity.generate import generate
@@ -27,3 +30,8 @@ def test_a_jvm_that_ended_is_started_anew(judge: Judge) -> None:
     judge.session.process.wait()
     assert judge(generate(FIRST_SEED, known=computable())).agrees
     assert judge.restarts == before + 1
+    assert len(unpacked()) == 1, "the killed JVM's library is removed"
+
+
+def unpacked() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("jdrec.jvm.*/*jsdk*"))

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,13 +77,16 @@ def open_session(config: EngineConfig, *, timezone: str, log_file: Path) -> Iter
     pyspark_folder()
     runtime = java.find(config.java_home)
     settings = spark_settings(config, runtime, jars.find(jar_folder(config)), timezone, log_file)
-    gateway, process = _launch(settings, runtime, log_file)
-    spark = None
-    try:
-        spark = _start(settings, gateway, log_file)
-        yield Session(spark, process)
-    finally:
-        _stop(spark, gateway, process)
+    # The engine's native library, 700 MB, is unpacked for each JVM, which removes it only if it ends well.
+    with tempfile.TemporaryDirectory(prefix="jdrec.jvm.", ignore_cleanup_errors=True) as unpacked:
+        settings["spark.driver.extraJavaOptions"] += f" -Djava.io.tmpdir={unpacked}"
+        gateway, process = _launch(settings, runtime, log_file)
+        spark = None
+        try:
+            spark = _start(settings, gateway, log_file)
+            yield Session(spark, process)
+        finally:
+            _stop(spark, gateway, process)
 
 
 def jar_folder(config: EngineConfig) -> Path:
