@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 import typing
@@ -83,7 +84,7 @@ def _leaf_mistakes(value: Any, kind: Any, path: str) -> Iterator[JdrecError]:
 
 def _written(value: Any) -> str:
     """A value as YAML has it."""
-    return {None: "null", True: "true", False: "false"}.get(value, repr(value)) if value is None or isinstance(value, bool) else repr(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _reason(error: msgspec.ValidationError) -> str:

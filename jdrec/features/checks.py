@@ -77,18 +77,23 @@ def cut_by_merging(feature_set: FeatureSet) -> Iterator[Finding]:
     """
     for block in feature_set.blocks:
         windows = [feature_set.windows[name] for name in block.windows]
-        back = [(window, f"{window.name} ({window.start.text} rows)", window.start.value) for window in windows if window.frame == "rows"]
+        back = [
+            (window, f"{window.name} ({window.start.text} rows)", window.start.value, window.start.unbounded)
+            for window in windows
+            if window.frame == "rows"
+        ]
         back += [
-            (feature_set.windows[str(feature.window)], f"{feature.name} ({rows} rows back)", rows)
+            (feature_set.windows[str(feature.window)], f"{feature.name} ({rows} rows back)", rows, False)
             for feature in block.features
             if (rows := _rows_back(feature)) is not None
         ]
         framed = {feature.window for feature in block.features if _rows_back(feature) is None}
         for other in (window for window in windows if window.max_size is not None and window.name in framed):
-            cut = [(name, rows) for window, name, rows in back if _mergeable(window, other) and rows >= (other.max_size or 0)]
+            size = other.max_size or 0
+            cut = [(rows, name, unbounded) for window, name, rows, unbounded in back if _mergeable(window, other) and rows >= size]
             if cut:
-                name, rows = max(cut, key=lambda one: one[1])
-                cure = "take no max_size" if "unbounded" in name else f"take a max_size above {rows}"
+                rows, name, unbounded = max(cut, key=lambda one: one[0])
+                cure = "take no max_size" if unbounded else f"take a max_size above {rows}"
                 message = f"OpenMLDB evaluates it together with {name} and would cut that short: {cure}."
                 yield Finding(f"features.windows.{other.name}.max_size", message, error=True)
 
