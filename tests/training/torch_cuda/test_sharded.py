@@ -42,9 +42,9 @@ def test_several_processes_train_as_one(processes: int, name: str, tmp_path: Pat
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
-@pytest.mark.parametrize("name", ["deepfm", "bf16", "dcn_v2"])
+@pytest.mark.parametrize("name", ["deepfm", "bf16", "dcn_v2", "host_memory"])
 def test_two_gpus_train_as_one(name: str, tmp_path: Path) -> None:
-    losses, expected, _ = trained(name, "cuda")
+    losses, expected, _ = trained("deepfm" if name == "host_memory" else name, "cuda")
     tolerance = 0.02 if name == "bf16" else 1e-4
     for found in run_in(2, name, tmp_path, "cuda"):
         np.testing.assert_allclose(found["losses"], losses, rtol=tolerance)
