@@ -17,7 +17,7 @@ class Metrics(dict[str, Any]):
     def _repr_html_(self) -> str:
         splits = {name: values for name, values in self.items() if isinstance(values, Mapping)}
         names = dict.fromkeys(name for values in splits.values() for name, value in values.items() if _is_number(value))
-        rows = [[name, *(_number(values.get(name)) for values in splits.values())] for name in names]
+        rows = [[name, *(_measured(values.get(name), values.get("interval"), name) for values in splits.values())] for name in names]
         others = ", ".join(f"{name}: {_number(value)}" for name, value in self.items() if _is_number(value))
         return table(["", *splits], rows, others)
 
@@ -44,7 +44,8 @@ def training_html(report: TrainReport) -> str:
         [
             f"{entry.step:,}",
             f"{entry.epoch:.1f}",
-            *(_number(value) for value in (entry.train_loss, entry.auc, entry.logloss)),
+            _number(entry.train_loss),
+            *(_measured(value, entry.interval, name) for name, value in (("auc", entry.auc), ("logloss", entry.logloss))),
             "best" * entry.best,
         ]
         for entry in report.history
@@ -62,6 +63,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "")
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _measured(value: float | None, intervals: Mapping[str, Sequence[float | None]] | None, name: str) -> str:
+    """As in 0.5803 [0.5204, 0.6391]."""
+    low, high = (intervals or {}).get(name) or (None, None)
+    return _number(value) + (f" [{low:.4f}, {high:.4f}]" if low is not None and high is not None else "")
 
 
 def _number(value: float | None) -> str:

@@ -266,15 +266,12 @@ def _folds_line(auc: dict[str, Any]) -> str:
 
 
 def _metrics_line(split: str, metrics: dict[str, Any]) -> str:
-    """As in: test AUC 0.5803 [0.5204, 0.6391] logloss 0.2970."""
-    values = []
-    for name, title in (("auc", "AUC"), ("logloss", "logloss")):
-        value = metrics[name]
-        values.append(f"{title} {value:.4f}" if value is not None else f"{title} undefined")
-        low, high = metrics.get("interval", {}).get(name) or (None, None)
-        if name == "auc" and low is not None:
-            values[-1] += f" [{low:.4f}, {high:.4f}]"
-    return f"{split} {' '.join(values)}"
+    """As in: test AUC 0.5803 [0.5204, 0.6391] logloss 0.2970 [0.2512, 0.3430]."""
+    from jdrec.training.metrics import stated
+
+    found = metrics.get("interval", {})
+    auc, logloss = (stated(metrics[name], found.get(name)) for name in ("auc", "logloss"))
+    return f"{split} AUC {auc} logloss {logloss}"
 
 
 def _export_inputs(run: Run) -> Any:

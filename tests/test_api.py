@@ -74,4 +74,6 @@ def test_definitions_and_results_show_themselves(run: api.Run) -> None:
     assert page.count("<tr>") == len(run.feature_set.features) + 1 and "<td>over " in page
     shown = display.Metrics({"valid": {"auc": 0.75, "rows": 1000}, "best_possible_auc": 0.8, "x": {"auc": None}})._repr_html_()
     assert "<td>0.7500</td>" in shown and "<td>1,000</td>" in shown and "best_possible_auc: 0.8000" in shown
+    shown = display.Metrics({"test": {"auc": 0.58, "ece": 0.01, "interval": {"auc": [0.52, 0.639], "ece": [None, None]}}})._repr_html_()
+    assert "<td>0.5800 [0.5200, 0.6390]</td>" in shown and "<td>0.0100</td>" in shown
     assert "&lt;b&gt;" in display.table(["a"], [["<b>"]])

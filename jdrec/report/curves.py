@@ -59,7 +59,8 @@ def histogram(labels: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
 
 
 def at_the_top(labels: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
-    """What the highest scores hold: share of rows taken, their precision, the recall, and the lift over taking any rows."""
+    """What the highest scores hold: share of rows taken, their precision with its 95 % interval low and high (Wilson), the recall, and the lift
+    over taking any rows."""
     order = np.argsort(-scores, kind="stable")
     positive = np.cumsum(labels[order] > 0.5)
     result = []
@@ -69,7 +70,8 @@ def at_the_top(labels: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]
             precision = float(positive[taken - 1] / taken)
             recall = float(positive[taken - 1] / positive[-1])
             lift = precision * len(order) / float(positive[-1])
-            result.append({"share": share, "rows": taken, "precision": precision, "recall": recall, "lift": lift})
+            low, high = wilson(precision, taken)
+            result.append({"share": share, "rows": taken, "precision": precision, "low": low, "high": high, "recall": recall, "lift": lift})
     return result
 
 

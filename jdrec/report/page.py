@@ -88,11 +88,10 @@ def _title(record: Mapping[str, Any]) -> str:
 def _facts(record: Mapping[str, Any], splits: Mapping[str, Any], best: float | None, training: Any) -> list[dict[str, str]]:
     """The numbers above all others: label, value, and a line about it."""
     test, valid = splits["test"], splits["valid"]
-    interval = (test.get("interval") or {}).get("auc")
-    about = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval and None not in interval else f"valid {filters.number(valid['auc'])}"
+    limit = f" · best possible {best:.4f}" if best else ""
     facts = [
-        {"label": "Test AUC", "value": filters.number(test["auc"]), "about": about + (f" · best possible {best:.4f}" if best else "")},
-        {"label": "Test logloss", "value": filters.number(test["logloss"]), "about": f"valid {filters.number(valid['logloss'])}"},
+        {"label": "Test AUC", "value": filters.number(test["auc"]), "about": _range(test, valid, "auc") + limit},
+        {"label": "Test logloss", "value": filters.number(test["logloss"]), "about": _range(test, valid, "logloss")},
     ]
     if test.get("positives") is not None and test.get("rows"):
         rate = 100 * test["positives"] / test["rows"]
@@ -102,6 +101,12 @@ def _facts(record: Mapping[str, Any], splits: Mapping[str, Any], best: float | N
         facts.append({"label": "Parameters", "value": size, "about": f"{record['config']['model']['name']} on {training['device']}"})
     facts.append({"label": "Time of this run", "value": filters.duration(record["seconds"]), "about": _reuse(record["stages"])})
     return facts
+
+
+def _range(test: Mapping[str, Any], valid: Mapping[str, Any], name: str) -> str:
+    """The interval on the test split; the validation split's value where there is none."""
+    interval = (test.get("interval") or {}).get(name)
+    return f"{interval[0]:.4f} to {interval[1]:.4f}" if interval and None not in interval else f"valid {filters.number(valid[name])}"
 
 
 def _reuse(stages: list[Mapping[str, Any]]) -> str:

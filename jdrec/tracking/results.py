@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jdrec.tracking.runs import flatten, read_run
+from jdrec.tracking.runs import flatten, interval_ends, read_run
 
 _SECTIONS = ("seed", "dataset", "features", "engine", "preprocess", "model", "trainer", "evaluate")  # that make a run what it is
 _DEFINITIONS = ("dataset.tables.", "features.features.", "features.windows.", "features.joins.", "features.derived")  # run.json has them
@@ -24,7 +25,7 @@ class Point:
     Attributes:
         step: batches trained.
         at: seconds since 1970.
-        values: train_loss, learning_rate, epoch, and those of the validation split as valid.NAME.
+        values: train_loss, learning_rate, epoch, and those of the validation split as valid.NAME, valid.NAME.low and valid.NAME.high.
     """
 
     step: int
@@ -38,7 +39,8 @@ class Results:
 
     Attributes:
         started, ended: seconds since 1970.
-        metrics: metrics.json by dotted name, and what each stage cost: seconds.STAGE, peak_memory_mib.STAGE.
+        metrics: metrics.json by dotted name, ends of intervals as NAME.low and NAME.high, and what each stage cost: seconds.STAGE,
+            peak_memory_mib.STAGE.
     """
 
     folder: Path
@@ -76,7 +78,7 @@ def read_results(folder: Path) -> Results:
         ended=started + record["seconds"],
         params=params,
         tags=_tags(record, folder),
-        metrics={**run.metrics, **_costs(record["stages"])},
+        metrics={**run.metrics, **interval_ends(folder), **_costs(record["stages"])},
         history=_history(folder / "checkpoints" / "training.json", started),
     )
 
@@ -123,5 +125,7 @@ def _history(file: Path, started: float) -> list[Point]:
         values = {name: evaluation[name] for name in _OF_AN_EVALUATION}
         metrics = {name: value for name, value in evaluation["metrics"].items() if value is not None and name not in _CONSTANT}
         values |= {f"valid.{name}": value for name, value in metrics.items()}
+        for name, ends in evaluation.get("interval", {}).items():
+            values |= {f"valid.{name}.{end}": value for end, value in zip(("low", "high"), ends, strict=True) if not math.isnan(value)}
         points.append(Point(evaluation["step"], started + evaluation["seconds"], values))
     return points

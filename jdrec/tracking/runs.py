@@ -145,6 +145,17 @@ def _metrics(folder: Path) -> Any:
         return {}
 
 
+def interval_ends(folder: Path) -> dict[str, float]:
+    """Ends of the intervals in metrics.json, as test.auc.low and test.auc.high."""
+    return {
+        f"{name.replace('.interval', '')}.{end}": value
+        for name, interval in flatten(_metrics(folder)).items()
+        if "interval" in name.split(".") and isinstance(interval, list)
+        for end, value in zip(("low", "high"), interval, strict=False)
+        if value is not None
+    }
+
+
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, float]]:
     for name, leaf in flatten(value, path).items():
         if isinstance(leaf, int | float) and not isinstance(leaf, bool):

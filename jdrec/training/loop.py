@@ -22,7 +22,8 @@ from jdrec.training.culprit import culprit
 from jdrec.training.data import ShuffledStream, SingleBatch, Split
 from jdrec.training.early_stop import EarlyStop
 from jdrec.training.interrupt import Interrupt, deferred_interrupt
-from jdrec.training.metrics import all_metrics
+from jdrec.training.jackknife import intervals
+from jdrec.training.metrics import Scored, stated
 from jdrec.training.resume import SnapshotFolder
 from jdrec.training.schedule import Schedule
 
@@ -36,7 +37,7 @@ _PROFILE_FROM = 10  # batches: caches are warm, code is compiled
 class Evaluation:
     """Validation metrics after `step` batches. train_loss is the mean since the evaluation before; seconds count from the start.
 
-    metrics: all of them, auc and logloss included.
+    metrics: all of them, auc and logloss included. interval: metric to [low, high], with 95 % confidence (`jdrec.training.jackknife`).
     """
 
     step: int
@@ -48,6 +49,12 @@ class Evaluation:
     seconds: float
     best: bool
     metrics: dict[str, float]
+    interval: dict[str, list[float]] = field(default_factory=dict)
+
+    def stated(self) -> str:
+        """AUC and logloss with their intervals."""
+        auc, logloss = (stated(self.metrics[name], self.interval.get(name)) for name in ("auc", "logloss"))
+        return f"valid AUC {auc} logloss {logloss}"
 
 
 @dataclass
@@ -79,7 +86,8 @@ class TrainReport:
 
     def summary(self) -> str:
         """One line for the log."""
-        metrics = f", valid AUC {self.best['auc']:.4f} logloss {self.best['logloss']:.4f}" if self.best else ""
+        kept = [evaluation for evaluation in self.history if evaluation.metrics == self.best]
+        metrics = f", {kept[-1].stated()}" if kept else ""
         return (
             f"{self.step:,} batches, {self.epoch:.1f} epochs on {self.device}, {self.samples_per_second:,.0f} samples/s, "
             f"{self.parameters:,} parameters, ended by {self.end}{metrics}"
@@ -242,7 +250,8 @@ class Loop:
     def _evaluate(self, rate: float) -> None:
         start = time.perf_counter()
         logits = np.concatenate([self.adapter.logits(batch) for batch in self.valid.batches(self.config.batch_size)])
-        metrics = all_metrics(self.valid.labels, logits + np.float32(self.logit_shift), self.groups)
+        scored = Scored(self.valid.labels, logits + np.float32(self.logit_shift), self.groups)
+        metrics = scored.summary()
         best = self.early_stop.improved(metrics)
         self.schedule.evaluated(best)
         evaluation = Evaluation(
@@ -255,17 +264,17 @@ class Loop:
             seconds=start - self._start,
             best=best,
             metrics=metrics,
+            interval=intervals(scored, metrics),
         )
         self.history.append(evaluation)
         self._losses.clear()
         if self.adapter.is_main:
             log.info(
-                "batch %s  epoch %.1f  train loss %.4f  valid AUC %.4f logloss %.4f%s",
+                "batch %s  epoch %.1f  train loss %.4f  %s%s",
                 f"{self.step:,}",
                 evaluation.epoch,
                 evaluation.train_loss,
-                metrics["auc"],
-                metrics["logloss"],
+                evaluation.stated(),
                 "  best" if best else "",
             )
         if self.config.save_after_each_eval:

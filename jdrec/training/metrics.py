@@ -5,6 +5,8 @@ Every one takes weights of the rows, so that a bootstrap's resample is a count o
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,15 +43,20 @@ class Scored:
             result["gauc"] = self.gauc(w)
         return result
 
+    def summary(self) -> dict[str, float]:
+        """All metrics, rows, positives and base_rate."""
+        rows, positives = len(self.labels), int(self.positive.sum())
+        return {**self.metrics(), "rows": rows, "positives": positives, "base_rate": _ratio(positives, rows)}
+
     def auc(self, w: np.ndarray) -> float:
         """Area under the ROC curve: the chance that a positive scores higher than a negative, ties counting half."""
-        positives, negatives = self._runs(w)
+        positives, negatives = self.score_runs(w)
         below = np.cumsum(negatives) - negatives
         return _ratio(float(positives @ (below + 0.5 * negatives)), float(positives.sum()) * float(negatives.sum()))
 
     def pr_auc(self, w: np.ndarray) -> float:
         """Average precision: the sum over thresholds of precision times the gain in recall."""
-        positives, negatives = (run[::-1] for run in self._runs(w))
+        positives, negatives = (run[::-1] for run in self.score_runs(w))
         found = np.cumsum(positives)
         with np.errstate(invalid="ignore"):
             precision = np.nan_to_num(found / (found + np.cumsum(negatives)))
@@ -57,58 +64,56 @@ class Scored:
 
     def logloss(self, w: np.ndarray) -> float:
         """Mean binary cross-entropy in nats, from logits and in float64, so that no probability is 0 or 1."""
-        return _ratio(float(w @ self._losses), float(w.sum()))
+        return _ratio(float(w @ self.losses), float(w.sum()))
 
     def ece(self, w: np.ndarray) -> float:
         """Expected calibration error: the mean distance between predicted and observed share, over bins of as many rows each.
 
         Bins are between quantiles of the whole split's probabilities: Naeini et al., AAAI 2015, with bins of equal mass.
         """
-        gaps = np.bincount(self._bins, w * (self._probabilities - self._positive), BINS)
+        gaps = np.bincount(self.bins, w * (self.probabilities - self.positive), BINS)
         return _ratio(float(np.abs(gaps).sum()), float(w.sum()))
 
     def predicted_observed(self, w: np.ndarray) -> float:
         """Sum of the probabilities over the number of positives: 1 when the level is right."""
-        return _ratio(float(w @ self._probabilities), float(w @ self._positive))
+        return _ratio(float(w @ self.probabilities), float(w @ self.positive))
 
     def gauc(self, w: np.ndarray) -> float:
         """Mean of the groups' own AUCs, each counting as much as it has rows; groups of one class are left out.
 
         Zhou et al., "Deep Interest Network", arXiv 1706.06978, section 6.2.
         """
-        order, starts, group_starts = self._group_runs
-        if not len(order):
+        positives, negatives, first = self.group_runs(w)
+        if not len(first):
             return _NAN
-        ordered, positive = w[order], self._positive[order]
-        positives, negatives = (np.add.reduceat(ordered * share, starts) for share in (positive, 1 - positive))
-        sums = [np.add.reduceat(run, group_starts) for run in (positives, negatives)]
+        sums = [np.add.reduceat(run, first) for run in (positives, negatives)]
         below = np.cumsum(negatives) - negatives
-        below -= np.repeat(below[group_starts], np.diff(np.append(group_starts, len(starts))))
-        areas = np.add.reduceat(positives * (below + 0.5 * negatives), group_starts)
+        below -= np.repeat(below[first], np.diff(np.append(first, len(below))))
+        areas = np.add.reduceat(positives * (below + 0.5 * negatives), first)
         pairs = sums[0] * sums[1]
         both = pairs > 0
         rows = (sums[0] + sums[1])[both]
         return _ratio(float(rows @ (areas[both] / pairs[both])), float(rows.sum()))
 
     @cached_property
-    def _positive(self) -> np.ndarray:
+    def positive(self) -> np.ndarray:
         return (np.asarray(self.labels) > 0.5).astype(np.float64)
 
     @cached_property
-    def _losses(self) -> np.ndarray:
+    def losses(self) -> np.ndarray:
         z = np.asarray(self.logits, np.float64)
-        return np.logaddexp(0.0, z) - self._positive * z
+        return np.logaddexp(0.0, z) - self.positive * z
 
     @cached_property
-    def _probabilities(self) -> np.ndarray:
+    def probabilities(self) -> np.ndarray:
         return sigmoid(self.logits).astype(np.float64)
 
     @cached_property
-    def _bins(self) -> np.ndarray:
+    def bins(self) -> np.ndarray:
         if not len(self.logits):
             return np.empty(0, np.int64)
-        edges = np.percentile(self._probabilities, np.linspace(0, 100, BINS + 1))
-        return np.searchsorted(edges[1:-1], self._probabilities)
+        edges = np.percentile(self.probabilities, np.linspace(0, 100, BINS + 1))
+        return np.searchsorted(edges[1:-1], self.probabilities)
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +122,7 @@ class Scored:
         return order, _starts(np.asarray(self.logits)[order])
 
     @cached_property
-    def _group_runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _group_order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows by group and score; where runs of equal scores in a group start; which of those runs is a group's first."""
         assert self.groups is not None
         order = np.lexsort((self.logits, self.groups))
@@ -125,12 +130,20 @@ class Scored:
         starts = np.union1d(_starts(groups), _starts(np.asarray(self.logits)[order]))
         return order, starts, _starts(groups[starts])
 
-    def _runs(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def score_runs(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weight of positives and of negatives in each run of equal scores, ascending."""
         order, starts = self._order
+        return self._sums(w, order, starts)
+
+    def group_runs(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same by group and score; and which of those runs is a group's first."""
+        order, starts, first = self._group_order
+        return *self._sums(w, order, starts), first
+
+    def _sums(self, w: np.ndarray, order: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not len(order):
             return np.empty(0), np.empty(0)
-        ordered, positive = w[order], self._positive[order]
+        ordered, positive = w[order], self.positive[order]
         return np.add.reduceat(ordered * positive, starts), np.add.reduceat(ordered * (1 - positive), starts)
 
 
@@ -163,10 +176,14 @@ def all_metrics(labels: np.ndarray, logits: np.ndarray, groups: np.ndarray | Non
         logits: float32 [n].
         groups: integers [n], for gauc.
     """
-    positives = int(np.count_nonzero(np.asarray(labels) > 0.5))
-    return {
-        **Scored(labels, logits, groups).metrics(),
-        "rows": len(labels),
-        "positives": positives,
-        "base_rate": _ratio(positives, len(labels)),
-    }
+    return Scored(labels, logits, groups).summary()
+
+
+def stated(value: float | None, interval: Sequence[float | None] | None = None) -> str:
+    """A metric with its interval, as in 0.5803 [0.5204, 0.6391]."""
+    if value is None or math.isnan(value):
+        return "undefined"
+    low, high = interval or (None, None)
+    if low is None or high is None or math.isnan(low):
+        return f"{value:.4f}"
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"

@@ -40,7 +40,8 @@ def make_finished_run(folder: Path, requests: int = 2000) -> Run:
     render(run)
     metrics = {split: training.evaluate(run.checkpoint, run.samples, split, run.config.evaluate) for split in ("train", "valid", "test")}
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    report = {"history": HISTORY, "step": 30, "epoch": 3.0, "seconds": 4.9, "samples_per_second": 8123.4, "device": "cpu"}
+    history = [{**e, "interval": {"auc": [e["auc"] - 0.05, e["auc"] + 0.05], "logloss": [0.5, 0.7]}} for e in HISTORY]
+    report = {"history": history, "step": 30, "epoch": 3.0, "seconds": 4.9, "samples_per_second": 8123.4, "device": "cpu"}
     (folder / "checkpoints" / "training.json").write_text(json.dumps({**report, "end": "early stop", "parameters": 1234}))
     run.record = Record(folder, run.config, OVERRIDES)
     run.record.stage(stage="extract", reused=True, seconds=0.25, summary="2,000 rows", key="k", peak_memory_bytes=100 * 2**20)

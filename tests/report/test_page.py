@@ -139,6 +139,8 @@ def test_the_charts_hold_the_files_numbers(finished: Run, page: Reader) -> None:
     points = page.json["label-rate-spec"]["data"]["values"]
     assert sum(point["rows"] for point in points) == 2000
     assert [p["auc"] for p in page.json["validation-auc-spec"]["layer"][-1]["data"]["values"]] == [e["auc"] for e in history]
+    ends = page.json["validation-auc-spec"]["layer"][0]["data"]["values"]
+    assert [[p["low"], p["high"]] for p in ends] == [e["interval"]["auc"] for e in history]
     test = [p for p in page.json["roc-spec"]["layer"][1]["data"]["values"] if p["split"] == "test"]
     assert [(p["fpr"], p["tpr"]) for p in test] == [(p["fpr"], p["tpr"]) for p in report_["curves"]["test"]["roc"]]
     assert page.json["importance-spec"]["data"]["values"][0]["mean"] == max(

@@ -111,6 +111,7 @@ def test_the_top_of_the_scores() -> None:
     labels = np.array([1, 0, 1] + [0] * 97, float)
     found = {row["share"]: row for row in curves.at_the_top(labels, np.arange(100)[::-1] / 100)}
     assert (found[0.01]["precision"], found[0.01]["recall"], found[0.01]["lift"]) == (1.0, 0.5, 50.0)
+    assert (found[0.1]["low"], found[0.1]["high"]) == pytest.approx((0.0567, 0.5098), abs=1e-4)  # Wilson, 2 of 10
     assert (found[0.1]["rows"], found[0.1]["precision"], found[0.1]["recall"]) == (10, 0.2, 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     history = [
         {"step": step, "epoch": epoch, "train_loss": loss, "auc": auc, "learning_rate": 1e-3, "seconds": at}
-        | {"metrics": {"auc": auc, "rows": 10.0, "gauc": None}}
+        | {"metrics": {"auc": auc, "rows": 10.0, "gauc": None}, "interval": {"auc": [0.5, 0.875], "gauc": [math.nan, math.nan]}}
         for step, epoch, loss, auc, at in HISTORY
     ]
     (folder / "checkpoints" / "training.json").write_text(json.dumps({"history": history}))
@@ -59,9 +60,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_trackers_are_told(run: Path) -> None:
     results = read_results(run)
     assert (results.experiment, results.name, results.started, results.ended) == ("jd_demo", f"{run.parent.name}/7", START, START + 6.5)
-    assert results.metrics == {"valid.auc": 0.75, "valid.rows": 10, "test.auc": 0.5, "seconds.train": 5.0, "peak_memory_mib.train": 128.0}
+    assert results.metrics == {
+        "valid.auc": 0.75,
+        "valid.rows": 10,
+        "test.auc": 0.5,
+        "test.auc.low": 0.4,
+        "test.auc.high": 0.6,
+        "seconds.train": 5.0,
+        "peak_memory_mib.train": 128.0,
+    }
     assert [(point.step, point.at) for point in results.history] == [(3, START + 2.5), (6, START + 4)]
-    assert results.history[0].values == {"train_loss": 0.66, "learning_rate": 1e-3, "epoch": 1.0, "valid.auc": 0.70}
+    assert results.history[0].values == {
+        "train_loss": 0.66,
+        "learning_rate": 1e-3,
+        "epoch": 1.0,
+        "valid.auc": 0.70,
+        "valid.auc.low": 0.5,
+        "valid.auc.high": 0.875,
+    }
     assert (results.params["seed"], results.params["model.name"]) == (7, "deepfm")
     assert not [name for name in results.params if name.startswith(("features.features", "dataset.tables", "serving", "tracking"))]
     assert results.tags["git.commit"] == "abc" and results.tags["git.dirty"] == "true" and results.tags["sweep"] == str(run.parent)

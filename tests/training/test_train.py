@@ -67,6 +67,11 @@ def test_the_report_is_what_the_checkpoint_does(samples: Path, trained: TrainRep
     assert valid["auc"] == pytest.approx(trained.best["auc"], abs=1e-6)
     assert valid["logloss"] == pytest.approx(trained.best["logloss"], abs=1e-6)
     best = [evaluation for evaluation in trained.history if evaluation.best][-1]
+    for name, (low, high) in best.interval.items():  # the evaluation's own interval is the resamples', nearly
+        assert low < best.metrics[name] < high
+        if name not in ("ece", "predicted_observed"):
+            assert [low, high] == pytest.approx(valid["interval"][name], abs=0.1 * (high - low)), name
+    assert f"valid AUC {best.auc:.4f} [{best.interval['auc'][0]:.4f}, " in trained.summary()
     state = Checkpoint.load(trained.checkpoint).training
     assert (state.step, state.seed, state.device, state.metrics["auc"]) == (best.step, 1, "cpu", best.auc)
     stored = json.loads((trained.checkpoint.parent / "training.json").read_text())
