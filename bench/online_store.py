@@ -176,31 +176,25 @@ def beside(session: Any, requests: list[dict[str, Any]], arguments: Any) -> tupl
 
 def parts(session: Any, requests: list[dict[str, Any]]) -> dict[str, float]:
     """Shares of a request's time, in percent, each part by itself and at its best of five rounds."""
-    programs, joins = session._programs, session._joins.values()
-    rows = [session._readers[session.feature_set.request_table].read(request) for request in requests]
+    evaluator, read = session._evaluator, session._readers[session.feature_set.request_table].read
+    windows, rows = evaluator.windows, [read(request) for request in requests]
     full = list(rows[0])
-    for join in joins:
-        join.look_up(full, 0)
 
     def look_up(row: list[Any]) -> None:
         cells = list(row)
-        for join in joins:
+        for join in evaluator.joins:
             join.look_up(cells, 0)
 
     def fill(row: list[Any]) -> None:
-        words: list[Any] = []
-        for program in programs:
-            program.fill(row, words, 0)
-        session._pack(session._buffer.data, 0, *words)
+        windows.fill(row, 0)
 
     def evaluate(row: list[Any]) -> None:
-        fill(row)
-        session._evaluate(session._jobs_address, len(programs))
+        windows.fill(row, 0)
+        windows.evaluate()
 
-    evaluate(rows[0])
-    results = session._unpack(session._out.data)
-    full += session._words(results)
-    full += [decode(results) for decode in session._decoders]
+    windows.fill(rows[0], 0)
+    words = windows.evaluate()
+    evaluator.look_up(full, 0)
 
     def best(work: Any, items: list[Any]) -> float:
         seconds = []
@@ -213,12 +207,12 @@ def parts(session: Any, requests: list[dict[str, Any]]) -> dict[str, float]:
 
     whole, filled = best(session.compute_one, requests), best(fill, rows)
     found = {
-        "reading the row": best(session._readers[session.feature_set.request_table].read, requests),
+        "reading the row": best(read, requests),
         "joins": best(look_up, rows),
         "keys and own values": filled,
         "compiled evaluator": best(evaluate, rows) - filled,
-        "results": best(lambda _: [decode(results) for decode in session._decoders], rows),
-        "expressions": best(lambda _: [expression(full) for expression in session._expressions], rows),
+        "results": best(lambda _: windows.append([], words), rows),
+        "expressions": best(lambda _: [expression(full) for expression in evaluator.expressions], rows),
     }
     shares = {f"% of a request: {name}": 100 * seconds / whole for name, seconds in found.items()}
     return {**shares, "% of a request: the rest": 100 - sum(shares.values())}
