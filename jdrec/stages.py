@@ -217,7 +217,12 @@ def _preprocess(run: Run, out: Path) -> str:
 
 def _train_inputs(run: Run) -> Any:
     config = run.config
-    return {"model": config.model, "trainer": config.trainer, "seed": config.seed, "gauc_by": config.evaluate.gauc_by}
+    trainer = config.trainer
+    if trainer.start_from is not None:
+        from jdrec.training.resume import with_start_by_content
+
+        trainer = with_start_by_content(trainer)
+    return {"model": config.model, "trainer": trainer, "seed": config.seed, "gauc_by": config.evaluate.gauc_by}
 
 
 def _train(run: Run, out: Path) -> str:

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from jdrec import files
+from jdrec.config import TrainerConfig
+from jdrec.dataset.fingerprint import content_hash
+from jdrec.errors import StageError
+from jdrec.training.checkpoint import DESCRIPTION, WEIGHTS
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,21 @@ class SnapshotFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def with_start_by_content(trainer: TrainerConfig) -> TrainerConfig:
+    """The configuration with the content of `start_from`, a hash, in place of its path: what decides a training's result.
+
+    Raises:
+        StageError: there is no such checkpoint.
+    """
+    if trainer.start_from is None:
+        return trainer
+    folder = Path(trainer.start_from)
+    found = [content_hash(folder / name) for name in (DESCRIPTION, WEIGHTS) if (folder / name).is_file()]
+    if not found:
+        raise StageError(f"{folder} is not a checkpoint: {DESCRIPTION} is missing.", where="trainer.start_from")
+    return msgspec.structs.replace(trainer, start_from=" ".join(found))
 
 
 def training_key(*parts: bytes) -> str:

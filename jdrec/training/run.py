@@ -27,7 +27,7 @@ from jdrec.training.loop import Loop, TrainReport, last_batch
 from jdrec.training.optimizers import STATES
 from jdrec.training.reader import SampleFile
 from jdrec.training.request import Request
-from jdrec.training.resume import SnapshotFolder, training_key
+from jdrec.training.resume import SnapshotFolder, training_key, with_start_by_content
 from jdrec.training.schedule import Schedule
 from jdrec.training.vocabulary import Vocabulary
 
@@ -212,7 +212,7 @@ def _start_from(adapter: Adapter, earlier: Checkpoint, vocabulary: Vocabulary) -
 
 def _key(spec: ModelSpec, vocabulary: Vocabulary, trainer: TrainerConfig, splits: dict[str, Split], seed: int) -> str:
     """Of all that decides the weights: another one is another training."""
-    free = msgspec.structs.replace(trainer, resume_interval=None, profile=None, loss_print_interval=1)
+    free = msgspec.structs.replace(with_start_by_content(trainer), resume_interval=None, profile=None, loss_print_interval=1)
     samples = [part.tobytes() for split in splits.values() for part in (split.rows[:1000], split.labels)]
     return training_key(msgspec.json.encode([spec, free, seed]), vocabulary.flat().tobytes(), *samples)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,13 @@ import numpy as np
 import pytest
 
 from jdrec import training
+from jdrec.cache import content_key
 from jdrec.config import ModelConfig, TrainerConfig
+from jdrec.errors import StageError
+from jdrec.stages import CACHED, Run
 from jdrec.training.checkpoint import Checkpoint
 from jdrec.training.resume import SnapshotFolder
+from tests.composing import composed
 
 pytestmark = pytest.mark.oneflow
 FRAMEWORKS = ["oneflow", pytest.param("torch", marks=pytest.mark.torch)]
@@ -105,6 +110,34 @@ def test_another_configuration_starts_anew(samples: Path, tmp_path: Path) -> Non
         assert np.array_equal(array, weights(again.checkpoint)[name]), name
 
 
+def test_another_checkpoint_to_start_from_under_the_same_path_starts_anew(
+    samples: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it is the same one is decided by content: moved elsewhere it is, overwritten it is not."""
+    keys = {**KEYS, "framework": "oneflow", "train_batches": 20}
+    for seed in (1, 2):
+        training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, tmp_path / str(seed), seed=seed)
+    place = tmp_path / "earlier"
+    shutil.copytree(tmp_path / "1" / "best", place)
+    run_and_die(samples, tmp_path / "out", 30, {**KEYS, "framework": "oneflow", "start_from": str(place)})
+    shutil.copytree(tmp_path / "out", tmp_path / "copy")
+    caplog.set_level("INFO")
+
+    def again(out: str, start_from: Path) -> dict[str, np.ndarray]:
+        config = msgspec.convert({**KEYS, "framework": "oneflow", "start_from": str(start_from)}, TrainerConfig)
+        return weights(training.train(MODEL, config, samples, tmp_path / out, seed=1).checkpoint)
+
+    moved = again("copy", tmp_path / "1" / "best")
+    assert "resuming after batch 28" in caplog.text
+    caplog.clear()
+    shutil.rmtree(place)
+    shutil.copytree(tmp_path / "2" / "best", place)
+    other, fresh = again("out", place), again("fresh", place)
+    assert "is of another training, this one starts anew" in caplog.text and "resuming" not in caplog.text
+    for name, array in fresh.items():
+        assert np.array_equal(array, other[name]) and not np.array_equal(array, moved[name]), name
+
+
 def test_a_damaged_snapshot_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = SnapshotFolder(tmp_path / "unfinished", "key")
     assert folder.load() is None
@@ -116,3 +149,16 @@ def test_a_damaged_snapshot_is_not_used(tmp_path: Path, caplog: pytest.LogCaptur
     os.truncate(tmp_path / "unfinished" / "state.safetensors", 20)
     assert folder.load() is None
     assert "cannot be read, training starts anew" in caplog.text
+
+
+def test_a_cached_training_is_of_the_content_that_it_started_from(tmp_path: Path) -> None:
+    def key(place: str) -> str:
+        config = composed("+experiment=jd_demo", f"trainer.start_from={tmp_path / place}")
+        return content_key(msgspec.to_builtins(CACHED["train"].inputs(Run(config, tmp_path))))
+
+    for place, text in (("a", "one"), ("b", "one"), ("c", "other")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "checkpoint.json").write_text(text)
+    assert key("a") == key("b") != key("c")
+    with pytest.raises(StageError, match=r"^trainer\.start_from: .*/nothing is not a checkpoint"):
+        key("nothing")
