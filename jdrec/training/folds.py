@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from jdrec.config import EvaluateConfig, ModelConfig, TrainerConfig
+from jdrec.errors import JdrecError
 from jdrec.progress import Progress
 from jdrec.training.evaluation import evaluate
 from jdrec.training.run import finished, train
+
+log = logging.getLogger(__name__)
 
 # 97.5 % quantiles of Student's t of 1, 2, ... degrees of freedom.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093)
@@ -29,11 +33,23 @@ def train_folds(
 
     Returns:
         Whether all are done; False after Ctrl-C.
+
+    Raises:
+        JdrecError: as `train` does, the fold named.
     """
-    for folder in fold_folders(samples):
-        if finished(out / folder.name):
+    folders = fold_folders(samples)
+    for folder in folders:
+        title, place = f"fold {folder.name} of {len(folders)}", out / folder.name
+        if finished(place):
+            log.info("%s: kept from before", title)
             continue
-        if train(model, trainer, folder, out / folder.name, seed=seed, progress=progress, evaluate=evaluate).interrupted:
+        try:
+            report = train(model, trainer, folder, place, seed=seed, progress=progress, evaluate=evaluate, title=title)
+        except JdrecError as error:
+            error.message = f"{title}: {error.message}"
+            raise
+        log.info("%s: %s", title, report.summary())
+        if report.interrupted:
             return False
     return True
 

@@ -125,6 +125,7 @@ class Loop:
         logit_shift: to add to the network's logits.
         groups: of the validation rows, for gauc.
         fields: names, for messages: of the fields that each column of a batch belongs to.
+        title: of this training among several, as in fold 2 of 5, for the log.
         snapshots: where to save the state to resume from, and to look for one; None: nowhere.
     """
 
@@ -140,6 +141,7 @@ class Loop:
     logit_shift: float = 0.0
     groups: np.ndarray | None = None
     fields: tuple[str, ...] = ()
+    title: str = ""
     snapshots: SnapshotFolder | None = None
 
     def __post_init__(self) -> None:
@@ -156,6 +158,7 @@ class Loop:
         self._pending: list[SupportsFloat] = []  # of the last batches, not yet fetched from the device
         self._saved_best = False
         self._note: str | None = None  # for the progress display
+        self._who = f"{self.title}: " if self.title else ""
         self._pause = 0.0  # seconds spent on evaluation and checkpoints
         self._first = 0  # batch that this process began with
 
@@ -169,10 +172,10 @@ class Loop:
         self._resume()
         if self.config.save_initial and self.step == 0:
             self._save("initial", {})
-        with deferred_interrupt() as interrupt, self.progress.task("train", self.last_batch) as task:
+        with deferred_interrupt() as interrupt, self.progress.task(f"train {self.title}".rstrip(), self.last_batch) as task:
             end = self._batches(task, interrupt)
         if end == "interrupted":
-            log.warning("interrupted after batch %s; saving a checkpoint", f"{self.step:,}")
+            log.warning("%sinterrupted after batch %s; saving a checkpoint", self._who, f"{self.step:,}")
             self._save(f"step_{self.step}", {})
             self._save_snapshot()
         if not self._saved_best:  # with save_best=false, or interrupted before the first evaluation
@@ -216,7 +219,7 @@ class Loop:
                     pause = time.perf_counter() - before
                     mark, self._pause = mark + pause, self._pause + pause  # samples/s is of training alone
         if config.profile and self.step - self._first <= _PROFILE_FROM:
-            log.warning("trainer.profile: nothing to trace, training ended within the first %d batches", _PROFILE_FROM)
+            log.warning("%strainer.profile: nothing to trace, training ended within the first %d batches", self._who, _PROFILE_FROM)
         return "early stop" if self.early_stop.stop else "train_batches"
 
     def _profile(self, stack: ExitStack) -> None:
@@ -245,7 +248,7 @@ class Loop:
         auc = f" · AUC {self.history[-1].auc:.4f}" if self.history else ""
         self._note = f"loss {recent:.4f}{auc} · {speed:,.0f} samples/s"
         if self.adapter.is_main:
-            log.info("batch %s  loss %.4f  lr %.1e  %s samples/s", f"{self.step:,}", recent, rate, f"{speed:,.0f}")
+            log.info("%sbatch %s  loss %.4f  lr %.1e  %s samples/s", self._who, f"{self.step:,}", recent, rate, f"{speed:,.0f}")
 
     def _evaluate(self, rate: float) -> None:
         start = time.perf_counter()
@@ -270,7 +273,8 @@ class Loop:
         self._losses.clear()
         if self.adapter.is_main:
             log.info(
-                "batch %s  epoch %.1f  train loss %.4f  %s%s",
+                "%sbatch %s  epoch %.1f  train loss %.4f  %s%s",
+                self._who,
                 f"{self.step:,}",
                 evaluation.epoch,
                 evaluation.train_loss,
@@ -324,7 +328,7 @@ class Loop:
         self.early_stop.best, self.early_stop.without_improvement = loop["early_stop"]
         self.schedule.lowered, self.schedule.waited = loop["schedule"]
         self._first = self.step
-        log.info("resuming after batch %s", f"{self.step:,}")
+        log.info("%sresuming after batch %s", self._who, f"{self.step:,}")
 
     def _report(self, end: End) -> TrainReport:
         seconds = time.perf_counter() - self._start

@@ -18,9 +18,10 @@ class Request(msgspec.Struct, frozen=True):
     out: str
     seed: int
     evaluate: EvaluateConfig = EvaluateConfig()
+    title: str = ""
 
     def run(self) -> None:
         """Trains, as one of the processes."""
         from jdrec.training.run import train
 
-        train(self.model, self.trainer, Path(self.samples), Path(self.out), seed=self.seed, evaluate=self.evaluate)
+        train(self.model, self.trainer, Path(self.samples), Path(self.out), seed=self.seed, evaluate=self.evaluate, title=self.title)

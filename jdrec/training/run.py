@@ -47,6 +47,7 @@ def train(
     seed: int,
     progress: Progress | None = None,
     evaluate: EvaluateConfig | None = None,
+    title: str = "",
 ) -> TrainReport:
     """Trains a model on the train split and watches it on the valid split.
 
@@ -61,6 +62,7 @@ def train(
         seed: of initial weights, dropout and shuffling.
         progress: where to show it.
         evaluate: gauc_by is used.
+        title: of this training among several, as in fold 2 of 5, for the log.
 
     Raises:
         StageError: there are no samples, or no checkpoint to start from.
@@ -72,7 +74,7 @@ def train(
     device = frameworks.choose_device(trainer)
     evaluate = evaluate or EvaluateConfig()
     if frameworks.must_launch(trainer, device):
-        frameworks.launch(Request(model, trainer, str(samples), str(out), seed, evaluate), device)
+        frameworks.launch(Request(model, trainer, str(samples), str(out), seed, evaluate, title), device)
         return TrainReport.from_json(json.loads((out / REPORT).read_text()), out)
     layout = read_layout(samples)
     groups = _groups(trainer, evaluate, samples, layout)
@@ -118,6 +120,7 @@ def train(
         logit_shift=logit_shift,
         groups=None if trainer.overfit_batch else groups,
         fields=tuple(spec.fields[i].name for i in spec.field_of_column),
+        title=title,
         snapshots=SnapshotFolder(out / UNFINISHED, _key(spec, vocabulary, trainer, splits, seed)) if trainer.resume else None,
     )
     report = loop.run()
