@@ -20,6 +20,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a process that is measured: Python keeps the bytecode of what it imports, whatever this shell says."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | more
+
+
 def machine() -> dict[str, Any]:
     """Processor, cores, memory (GiB), Python and library versions."""
     cpu = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())

@@ -32,7 +32,7 @@ def main() -> None:
         if arguments.actions:
             root = Path(folder) / "tables"
             generate(root, arguments.actions, arguments.requests)
-        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(folder) / "cache")}
+        environment = common.environment(XDG_CACHE_HOME=str(Path(folder) / "cache"))
         first = extract(root, Path(folder) / "first", environment)
         warm = [extract(root, Path(folder) / str(run), environment) for run in range(arguments.runs)]
         rows = rows_of(Path(folder) / "0" / "features.parquet")

@@ -60,7 +60,7 @@ def main() -> None:
 
 def extraction(rows: int, folder: Path) -> Measured:
     """The process, from its start to the file."""
-    found = extract_bench.extract(tables(rows, folder), folder / "run", dict(os.environ))
+    found = extract_bench.extract(tables(rows, folder), folder / "run", common.environment())
     shutil.rmtree(folder / "run")
     return found["seconds"], found["processor"], int(found["memory"])
 

@@ -48,10 +48,10 @@ def compare(root: Path, folder: Path, size: str, runs: int, driver_memory: str, 
     """Adds one size's figures; how many cells differ."""
     overrides = {"spark": ["engine=spark", f"engine.driver_memory={driver_memory}"], "embedded": ["engine=embedded"]}
     found: dict[str, list[dict[str, float]]] = {engine: [] for engine in overrides}
-    extract_bench.extract(root, folder / "warm", dict(os.environ))
+    extract_bench.extract(root, folder / "warm", common.environment())
     for _ in range(runs):
         for engine, more in overrides.items():
-            found[engine].append(extract_bench.extract(root, folder / engine, dict(os.environ), more))
+            found[engine].append(extract_bench.extract(root, folder / engine, common.environment(), more))
     seconds = {engine: statistics.median(run["seconds"] for run in taken) for engine, taken in found.items()}
     for engine, taken in found.items():
         figures[f"{size}, {engine}, seconds"] = seconds[engine]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jdrec.errors import StageError
+from jdrec.files import locked
 
 RECORD = "stage.json"  # of an entry: summary, seconds, inputs
 _PACKAGE = Path(__file__).resolve().parent
@@ -63,14 +64,12 @@ class Cache:
         final = self.entry(stage, key)
         if self.enabled and _use(final):
             return final, True
-        from filelock import FileLock
-
         lock = _lock_file(final)
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StageError(f"{self.root} cannot be made: {error.strerror}.", where="cache.dir") from None
-        with FileLock(lock):
+        with locked(lock):
             if self.enabled and _use(final):
                 return final, True
             _remove_leftovers(final)
@@ -101,14 +100,10 @@ class Cache:
         return sum(self._remove_locked(folder.parent / folder.name.split(".")[1], folder) for folder in found)
 
     def _remove_locked(self, final: Path, folder: Path) -> bool:
-        from filelock import FileLock, Timeout
-
-        lock = _lock_file(final)
-        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(lock, timeout=0):
+            with locked(_lock_file(final), wait=False):
                 _remove_whole(folder)
-        except Timeout:
+        except BlockingIOError:
             return False
         return True
 

@@ -1,10 +1,12 @@
 """Files and folders appear whole or not at all."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from jdrec.files import replacing, replacing_folder, write_text
+from jdrec.files import locked, replacing, replacing_folder, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path):
@@ -34,3 +36,19 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
         (staged / "half").write_text("half")
         raise OSError("No space left on device")
     assert [str(item.relative_to(tmp_path)) for item in sorted(tmp_path.rglob("*"))] == ["new", "new/best", "new/best/two"]
+
+
+def test_a_lock_is_held_once(tmp_path: Path) -> None:
+    lock = tmp_path / "made" / "lock"
+    with locked(lock), pytest.raises(BlockingIOError), locked(lock, wait=False):
+        pass
+    with locked(lock, wait=False):
+        pass
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    code = "import os, sys; from pathlib import Path; from jdrec.files import locked\nwith locked(Path(sys.argv[1])): os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
+    with locked(lock, wait=False):
+        pass

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from jdrec.cache import code_version, content_key
 from jdrec.errors import DataError, StageError
-from jdrec.files import replacing, write_text
+from jdrec.files import locked, replacing, write_text
 from jdrec.score.parts import RANK, ROW, SCORE, Parts, names_of, table_of
 from jdrec.score.ranking import ranked
 from jdrec.score.source import Chunk, Source
@@ -77,19 +77,14 @@ def score(run: Run) -> None:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Keeps other processes from the folder; the lock ends with the process, however that ends."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StageError(
-            f"another task=score is writing to {out}.", where="score.out", hint="Wait for it, or choose another folder."
-        ) from None
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(out / ".lock", wait=False))
+        except BlockingIOError:
+            raise StageError(
+                f"another task=score is writing to {out}.", where="score.out", hint="Wait for it, or choose another folder."
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdrec.errors import ServingError, StageError
-from jdrec.files import write_text
+from jdrec.files import locked, write_text
 from jdrec.paths import TEMPLATES
 from jdrec.serving import bundle, pbtxt
 from jdrec.serving.definition import describe, first_difference
@@ -159,14 +159,12 @@ def publish(run: Path, config: Config, repository: Path) -> tuple[str, int]:
         StageError: nothing is exported.
         ServingError: the repository's model of that name takes another input or runs otherwise.
     """
-    import filelock
-
     source = version_folder(run, config)
     name = source.parent.name
     text = (source.parent / "config.pbtxt").read_text(encoding="utf-8").rstrip("\n") + _ALL_VERSIONS
     model = repository / name
     model.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(repository / f".{name}.lock"):
+    with locked(repository / f".{name}.lock"):
         if (model / "config.pbtxt").is_file() and (model / "config.pbtxt").read_text(encoding="utf-8") != text:
             raise ServingError(
                 f"The model {name!r} in {repository} has another config.pbtxt, and all its versions share one.",

@@ -10,9 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from jdrec.config import MlflowConfig, names
+from jdrec.files import locked
 from jdrec.tracking.results import Results
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ def _open(config: MlflowConfig, experiment: str) -> tuple[MlflowClient, str]:
         client = MlflowClient(config.uri)
         return client, _experiment(client, experiment, None)
     database = Path(config.uri.removeprefix(_SQLITE)).resolve()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
+    with locked(database.with_name(f"{database.name}.lock")):
         client = MlflowClient(f"{_SQLITE}{database}")
         return client, _experiment(client, experiment, (database.parent / "mlflow-artifacts" / experiment).as_uri())
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jdrec.errors import ConfigError, DataError, StageError
+from jdrec.files import locked
 from jdrec.online.session import RequestSession
 from jdrec.score.run import score
 from jdrec.stages import Run
@@ -142,10 +143,8 @@ def test_columns_named_as_ours_stay(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_refused(run: Run, tmp_path: Path) -> None:
-    from filelock import FileLock
-
     (tmp_path / "out").mkdir()
-    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(StageError, match=r"score\.out: another task=score is writing to"):
+    with locked(tmp_path / "out" / ".lock"), pytest.raises(StageError, match=r"score\.out: another task=score is writing to"):
         scored(run, tmp_path / "out")
 
 

@@ -22,6 +22,7 @@ import msgspec
 
 from jdrec.config import AdGeneratorConfig, GeneratorConfig, JdGeneratorConfig
 from jdrec.errors import ConfigError, DataError
+from jdrec.files import locked
 from jdrec.progress import Progress, Task
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,7 @@ def is_generated(settings: GeneratorConfig, root: Path) -> bool:
 
 def _make_alone(settings: GeneratorConfig, root: Path, progress: Progress) -> GeneratedReport:
     """Makes the tables, or finds that another process has just made them."""
-    from filelock import FileLock
-
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(root.parent / f".{root.name}.lock"):
+    with locked(root.parent / f".{root.name}.lock"):
         found = _made_with(root, settings)
         if found is not None:
             return found
