@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import math
-import re
 import shutil
 import sys
+import warnings
 from collections.abc import Container, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from jdrec.config import Config, defaults, load
-from jdrec.errors import ConfigError, JdrecError, MissingExtra, nearest
+from jdrec.errors import ConfigError, JdrecError
 from jdrec.paths import CONF
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,7 @@ def run_with_hydra() -> None:
     Raises:
         JdrecError: the job failed, or, after all the others have ended, some job of a multirun.
     """
-    import yaml
-
-    # OmegaConf's loader and dumper are built on what stands here: libyaml's do the same in C.
-    yaml.SafeLoader, yaml.Dumper = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CDumper", yaml.Dumper)  # type: ignore[misc]
+    _prepare_yaml()
     import hydra
     from hydra._internal.hydra import Hydra
     from hydra.core.config_store import ConfigStore
@@ -39,6 +36,13 @@ def run_with_hydra() -> None:
 
     # -m alone decides on a multirun, where Hydra would compose everything once before only to look for hydra.mode.
     Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
+    # A folder of configuration that is not there is a mistake, not a remark.
+    warnings.filterwarnings("error", r"provider=.* is not available", UserWarning)
+    if any(argument.startswith("-") or argument.endswith(".dir=") for argument in sys.argv[1:]):
+        from jdrec import complaints
+
+        sys.argv[1:] = complaints.arranged(sys.argv[1:])
+        complaints.require_folders(sys.argv[1:])
     failures: list[JdrecError] = []
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
     features.register()
@@ -51,15 +55,44 @@ def run_with_hydra() -> None:
         raise failures[0]
 
 
+@cache
+def _prepare_yaml() -> None:
+    """OmegaConf's loader and dumper are built on what stands in the library's places: libyaml's do the same in C.
+
+    A key is a text, also where YAML 1.1 reads a boolean: `on` of a join, a feature that is called `no`.
+    """
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_document(self, node: Any) -> Any:
+            waiting, seen = [node], {id(node)}
+            while waiting:
+                found = waiting.pop()
+                inside = found.value if isinstance(found, yaml.SequenceNode) else []
+                if isinstance(found, yaml.MappingNode):
+                    inside = [value for _, value in found.value]
+                    for key, _ in found.value:
+                        if key.tag == "tag:yaml.org,2002:bool":
+                            key.tag = "tag:yaml.org,2002:str"
+                new = [item for item in inside if isinstance(item, yaml.CollectionNode) and id(item) not in seen]
+                seen.update(map(id, new))  # an alias can lead back
+                waiting += new
+            return super().construct_document(node)
+
+    yaml.SafeLoader, yaml.Dumper = Loader, getattr(yaml, "CDumper", yaml.Dumper)  # type: ignore[misc]
+
+
 def _job(composed: Any, failures: list[JdrecError]) -> float | None:
     """One job. Its failure is kept rather than raised: Hydra would print its own words, and the other jobs of a sweep go on."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     from jdrec import pipeline
 
     runtime = HydraConfig.get()
-    folder, overrides = _shortest(Path(runtime.runtime.output_dir)), list(runtime.overrides.task)
+    folder = _shortest(Path(runtime.runtime.output_dir))
+    overrides: list[str] = OmegaConf.to_container(runtime.overrides.task, resolve=False)  # type: ignore[assignment]
     try:
         config = typed(_over_earlier_run(composed, overrides) if composed.run else composed)
         if runtime.mode == RunMode.MULTIRUN:
@@ -151,17 +184,20 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path | None = None)
     Raises:
         ConfigError: a group, key or value that does not exist or does not fit.
     """
+    _prepare_yaml()
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.config_store import ConfigStore
 
+    from jdrec import complaints
+
     ConfigStore.instance().store(name="schema_defaults", node=defaults())
-    own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir is not None else []
+    overrides = [*complaints.searched(config_dir), *overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return typed(hydra_compose("config", overrides=[*own, *overrides]))
+            return typed(hydra_compose("config", overrides=list(overrides)))
         except Exception as error:
-            raise _from_hydra(error) or error from None
+            raise complaints.explain(error, overrides) or error from None
 
 
 def typed(composed: Any) -> Config:
@@ -171,17 +207,34 @@ def typed(composed: Any) -> Config:
         ConfigError: with the YAML path of every mistake.
     """
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    values = OmegaConf.to_container(composed, resolve=True)
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        from jdrec import complaints
+
+        raise complaints.explain(error, []) or error from None
     assert isinstance(values, dict)
-    for group in ("hydra", "experiment"):
-        values.pop(group, None)
+    values.pop("hydra", None)
+    if values.pop("experiment", None):
+        raise ConfigError(
+            "what the file says would change nothing: it lies below the key 'experiment'.",
+            where="experiment",
+            hint="It must begin with the line # @package _global_, without a byte order mark before it.",
+        )
     return load(values)  # type: ignore[arg-type]
 
 
 def explain(error: BaseException) -> str | None:
     """One message for a mistake of the user; None for a bug."""
-    known = error if isinstance(error, JdrecError) else _from_system(error, {*_NOT_OURS, errno.ENOENT}) or _from_hydra(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):  # jdrec's own would be a JdrecError: this is Hydra at its folder
+        error = ConfigError(f"{error.filename} cannot be a folder: a file is in its place.", where="hydra.run.dir or hydra.sweep.dir")
+    known = error if isinstance(error, JdrecError) else _from_system(error, {*_NOT_OURS, errno.ENOENT})
+    if known is None:
+        from jdrec import complaints
+
+        known = complaints.explain(error)
     return f"error: {known}" if known is not None else None
 
 
@@ -193,95 +246,3 @@ def _from_system(error: BaseException, reasons: Container[int | None] = _NOT_OUR
     if isinstance(error, OSError) and error.errno in reasons:
         return JdrecError(f"{error.strerror}: {error.filename or 'no file named'}.", hint="Check permissions and free space.")
     return None
-
-
-def _from_hydra(error: BaseException) -> JdrecError | None:
-    """Hydra's, OmegaConf's and YAML's complaints as a `ConfigError`."""
-    import yaml
-    from hydra.errors import HydraException
-    from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
-
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark
-        place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else None
-        return ConfigError(f"not valid YAML: {error.problem}.", where=place)
-    if isinstance(error, InterpolationKeyError):
-        return ConfigError(str(error).splitlines()[0], where=error.full_key)
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
-    text = str(error)
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_override(match.group(1), text)
-    if match := re.search(r"Could not find '([^']+)'", text):
-        return _unknown_option(match.group(1), text)
-    if match := re.search(r"parsing override '([^=']+)=.*Unknown function '([^']+)'", text, re.DOTALL):
-        advice = f"Quote an expression: '{match.group(1)}=\"{match.group(2)}(...)\"'."
-        return ConfigError(f"Hydra reads {match.group(2)}(...) as a function of its own.", where=match.group(1), hint=advice)
-    if match := re.search(r"In '[^']+': (.*)", text):
-        return ConfigError(match.group(1))
-    return ConfigError(" ".join(line.strip() for line in text.splitlines() if line.strip())[:500])
-
-
-def _unknown_override(key: str, text: str) -> ConfigError:
-    from jdrec.config.errors import keys_at
-
-    if "No match in the defaults list" in text:
-        group = CONF / key
-        advice = f"Write +{key}=NAME." if group.is_dir() else nearest(key, _groups())
-        return ConfigError("is not in the defaults list.", where=key, hint=advice)
-    if "@" in key:
-        return ConfigError(
-            "is not in the defaults list.", where=key, hint="The file that overrides it must begin with: # @package _global_"
-        )
-    *parents, name = key.split(".")
-    valid = keys_at(Config, parents)
-    if valid and name not in valid:
-        return ConfigError(f"unknown key {name!r}.", where=key, hint=nearest(name, valid))
-    part, known = _first_unknown(key)
-    return ConfigError(
-        f"{part!r} is not in the composed configuration.", where=key, hint=f"{known} To add it, write +{key}=VALUE.".lstrip()
-    )
-
-
-def _first_unknown(key: str) -> tuple[str, str]:
-    """The first part of a path that is not there, and a hint at the names that are."""
-    from omegaconf import DictConfig
-
-    place: Any = _composed_without(key)
-    for part in key.split("."):
-        if not isinstance(place, DictConfig) or part not in place:
-            return part, nearest(part, map(str, place)) if isinstance(place, DictConfig) else ""
-        place = place[part]
-    return key, ""
-
-
-def _composed_without(key: str) -> Any:
-    """What the command line composes without its override of `key`; None where that fails, too."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    arguments = iter(sys.argv[1:])
-    overrides = []
-    for argument in arguments:
-        if argument in ("--config-dir", "-cd"):
-            overrides.append(f"hydra.searchpath=[file://{Path(next(arguments)).resolve()}]")
-        elif not argument.startswith("-") and argument.lstrip("+~").split("=")[0] != key:
-            overrides.append(argument)
-    try:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", overrides=overrides)
-    except Exception:  # this only looks for a better hint; the error to report is another one
-        return None
-
-
-def _unknown_option(choice: str, text: str) -> JdrecError:
-    group, _, name = choice.rpartition("/")
-    if name.startswith("submitit_"):
-        return MissingExtra("hydra-submitit-launcher", "slurm", where=group)
-    available = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-    return ConfigError(f"there is no {name!r} in the group {group!r}.", hint=nearest(name, available or _groups()))
-
-
-def _groups() -> list[str]:
-    return sorted(place.name for place in CONF.iterdir() if place.is_dir() and place.name != "hydra")

@@ -82,7 +82,12 @@ def test_errors_are_coloured_on_a_terminal_only(environment: dict[str, str], col
             "error: features.features.sku.expr: ",
         ),
         (["task=serve", "run=nowhere"], "error: run: nowhere is not the folder of a run"),
-        (["task=train", "model.dnn=[400"], "error: "),
+        (["runs.dir=x", "task=runs"], "error: runs.dir: 'runs' holds a value and has no keys. Did you mean 'hydra.run.dir'?"),
+        (
+            ["task=render", f"hydra.run.dir={__file__}"],
+            f"error: hydra.run.dir or hydra.sweep.dir: {__file__} cannot be a folder: a file is in its place.",
+        ),
+        (["task=render", "seed=${nothing}"], "error: seed: Interpolation key 'nothing' not found."),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_1(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ GeneratorConfig = JdGeneratorConfig | AdGeneratorConfig
 
 
 class DatasetConfig(Section, frozen=True, kw_only=True):
-    root: Annotated[str, Meta(description="Folder that holds the tables.")]
+    root: Annotated[str, Meta(min_length=1, description="Folder that holds the tables.")]
     database: Annotated[str, Meta(description="Name of the OpenMLDB database.")]
     timezone: Annotated[
         str,

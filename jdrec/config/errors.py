@@ -161,6 +161,31 @@ def keys_at(schema: type, path: list[str]) -> list[str]:
     return list(_fields(kind))
 
 
+def first_wrong(schema: type, path: list[str]) -> tuple[int, list[str]] | None:
+    """Which part of a YAML path cannot be there, counted from 0, and the keys that can; none of these where the part before holds a value.
+
+    None for a path that the schema allows; an item of a list is a number.
+    """
+    kind: Any = schema
+    for place, part in enumerate(path):
+        if fields := _fields(kind):
+            if part not in fields:
+                return place, list(fields)
+            kind = fields[part]
+        elif (entry := _mapping_entry(kind)) is not None:
+            kind = entry
+        else:
+            return None if part.isdigit() or Any in _members(kind) else (place, [])
+    return None
+
+
+def leaves(schema: type, path: str = "") -> Iterator[str]:
+    """The YAML paths of all keys that hold values; what is below free names is left out."""
+    for name, kind in _fields(schema).items():
+        if not _mapping_entry(kind):
+            yield from leaves(kind, f"{path}{name}.") if _fields(kind) else (f"{path}{name}",)
+
+
 def _fields(kind: Any) -> dict[str, Any]:
     """Name to type of the fields of every section that can stand here."""
     structs = _structs(kind)

@@ -34,7 +34,7 @@ def load(values: dict[str, Any]) -> Config:
 
 
 def _with_on(values: dict[str, Any]) -> dict[str, Any]:
-    """YAML 1.1 reads the key `on` of a join as true; this gives it its name back."""
+    """YAML 1.1 reads the key `on` of a join as true; this gives it its name back where another loader than `composition`'s has read it."""
     features = values.get("features")
     joins = features.get("joins") if isinstance(features, dict) else None
     if not isinstance(features, dict) or not isinstance(joins, dict):

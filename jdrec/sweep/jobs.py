@@ -81,7 +81,8 @@ def swept(jobs: Sequence[Job]) -> list[tuple[str, ...]]:
 def _read(folder: Path) -> Job:
     from omegaconf import OmegaConf
 
-    overrides = tuple(str(item) for item in OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
+    written = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"), resolve=False)
+    overrides = tuple(str(item) for item in written or ())
     try:
         return Job(folder, overrides, read_run(folder))
     except StageError:
