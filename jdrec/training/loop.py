@@ -19,7 +19,7 @@ from jdrec.errors import TrainingError
 from jdrec.progress import Progress, Task
 from jdrec.training.adapter import Adapter, Stream
 from jdrec.training.culprit import culprit
-from jdrec.training.data import ShuffledStream, SingleBatch, Split
+from jdrec.training.data import Batch, ShuffledStream, SingleBatch, Split
 from jdrec.training.early_stop import EarlyStop
 from jdrec.training.interrupt import Interrupt, deferred_interrupt
 from jdrec.training.jackknife import intervals
@@ -195,7 +195,8 @@ class Loop:
                 if interrupt.requested:
                     return "interrupted"
                 rate = self.schedule.at(self.step)
-                loss = self.adapter.train_batch(batches.batch(self.step), rate)
+                with _unwarned():
+                    loss = self.adapter.train_batch(batches.batch(self.step), rate)
                 self._pending.append(loss)
                 self.step += 1
                 if isinstance(loss, float) and not math.isfinite(loss):  # known at once, before more steps hide where it comes from
@@ -234,14 +235,28 @@ class Loop:
         first = self.step - len(self._pending) + 1
         for batch, loss in enumerate(map(float, self._pending), first):
             if not math.isfinite(loss):
-                found = culprit(self.adapter.weights(), stream.batch(batch - 1), self.fields)
-                raise TrainingError(
-                    f"The loss became {loss} in batch {batch} (epoch {self._epoch():.2f}, learning rate {rate:g}): {found}.",
-                    where="trainer",
-                    hint="Lower trainer.learning_rate, set trainer.clip_norm, or look for extreme numeric values.",
-                )
+                raise self._not_a_number(f"The loss became {loss} in batch {batch}", stream.batch(batch - 1), rate)
             self._losses.append(loss)
         self._pending.clear()
+
+    def _not_a_number(self, what: str, batch: Batch, rate: float) -> TrainingError:
+        found = culprit(self.adapter.weights(), batch, self.fields)
+        return TrainingError(
+            f"{what} (epoch {self._epoch():.2f}, learning rate {rate:g}): {found}.",
+            where="trainer",
+            hint="Lower trainer.learning_rate, set trainer.clip_norm, or look for extreme numeric values.",
+        )
+
+    def _validation_logits(self, rate: float) -> np.ndarray:
+        """float32 [rows]."""
+        parts = []
+        for batch in self.valid.batches(self.config.batch_size):
+            with _unwarned():
+                logits = self.adapter.logits(batch)
+            if not np.isfinite(logits).all():
+                raise self._not_a_number(f"After batch {self.step} a validation sample's score is not a number", batch, rate)
+            parts.append(logits)
+        return np.concatenate(parts) + np.float32(self.logit_shift)
 
     def _log_loss(self, rate: float, speed: float) -> None:
         recent = float(np.mean(self._losses[-self.config.loss_print_interval :])) if self._losses else math.nan
@@ -252,8 +267,7 @@ class Loop:
 
     def _evaluate(self, rate: float) -> None:
         start = time.perf_counter()
-        logits = np.concatenate([self.adapter.logits(batch) for batch in self.valid.batches(self.config.batch_size)])
-        scored = Scored(self.valid.labels, logits + np.float32(self.logit_shift), self.groups)
+        scored = Scored(self.valid.labels, self._validation_logits(rate), self.groups)
         metrics = scored.summary()
         best = self.early_stop.improved(metrics)
         self.schedule.evaluated(best)
@@ -351,6 +365,11 @@ class Loop:
     def _last_metrics(self) -> dict[str, float]:
         last = self.history[-1] if self.history else None
         return last.metrics if last and last.step == self.step else {}
+
+
+def _unwarned() -> np.errstate:
+    """For sums that may overflow: the loop looks whether a loss or a score is a number, and names field and batch."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def last_batch(config: TrainerConfig, epoch_batches: int) -> int:

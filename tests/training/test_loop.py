@@ -89,14 +89,34 @@ def test_a_training_too_short_for_a_profile_says_so(samples: Path, tmp_path: Pat
     assert "nothing to trace" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_loss_that_is_no_number_names_its_field(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("value", "keys", "message"),
+    [
+        (1e30, {}, r"The loss became nan in batch \d+ .*: the largest input is of field price, \d\.?\d*e\+2\d"),
+        (1e30, {"model": "dcn_v2"}, r"The loss became nan in batch \d+ .*: the largest input is of field price"),
+        (
+            1.0,
+            {"optimizer": "sgd", "learning_rate": 1e30},
+            r"The loss became nan in batch 2 .*: the largest input is of field price, 4\.87e\+29",
+        ),
+        (
+            1.0,
+            {"optimizer": "sgd", "learning_rate": 1e30, "train_batches": 1},
+            r"After batch 1 a validation sample's score is not a number",
+        ),
+    ],
+)
+def test_what_is_no_number_names_its_field_and_prints_nothing_else(
+    value: float, keys: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     write_samples(tmp_path, {"train": 500, "valid": 200})
     table = pq.read_table(tmp_path / "train.parquet")
-    huge = np.where(np.arange(500) == 123, 1e30, np.asarray(table["I1"])).astype(np.float32)
+    huge = np.where(np.arange(500) == 123, value, np.asarray(table["I1"])).astype(np.float32)
     pq.write_table(table.set_column(table.schema.get_field_index("I1"), "I1", pa.array(huge)), tmp_path / "train.parquet")
-    with pytest.raises(TrainingError, match=r"The loss became nan in batch \d+ .*: the largest input is of field price, \d\.?\d*e\+2\d"):
-        training.train(MODEL, trainer(learning_rate=1.0), tmp_path, tmp_path / "out", seed=1)
+    model = msgspec.structs.replace(MODEL, name=keys.pop("model", "deepfm"))
+    with pytest.raises(TrainingError, match=message):
+        training.train(model, trainer(**{"learning_rate": 1.0, **keys}), tmp_path, tmp_path / "out", seed=1)
 
 
 @pytest.mark.parametrize("keys", [{"negative_share": 0.2}, {"positive_weight": 5.0}])
