@@ -58,7 +58,7 @@ def _load(bits):
 
 
 _word32 = _load(32)
-_word64 = _load(64)
+word64 = _load(64)
 
 
 @njit(inline="always")
@@ -67,10 +67,10 @@ def _bytes(data, start, end, seed):
     if end - start >= 32:
         a, b, c, d = seed + _P1 + _P2, seed + _P2, seed, seed - _P1
         while at + 32 <= end:
-            a = _round(a, _word64(data, at))
-            b = _round(b, _word64(data, at + 8))
-            c = _round(c, _word64(data, at + 16))
-            d = _round(d, _word64(data, at + 24))
+            a = _round(a, word64(data, at))
+            b = _round(b, word64(data, at + 8))
+            c = _round(c, word64(data, at + 16))
+            d = _round(d, word64(data, at + 24))
             at += 32
         hash_ = _rotate(a, 1) + _rotate(b, 7) + _rotate(c, 12) + _rotate(d, 18)
         hash_ = _merge(_merge(_merge(_merge(hash_, a), b), c), d)
@@ -78,7 +78,7 @@ def _bytes(data, start, end, seed):
         hash_ = seed + _P5
     hash_ += uint64(end - start)
     while at + 8 <= end:
-        hash_ = _rotate(hash_ ^ _round(uint64(0), _word64(data, at)), 27) * _P1 + _P4
+        hash_ = _rotate(hash_ ^ _round(uint64(0), word64(data, at)), 27) * _P1 + _P4
         at += 8
     if at + 4 <= end:
         hash_ = _rotate(hash_ ^ (_word32(data, at) * _P1), 23) * _P2 + _P3

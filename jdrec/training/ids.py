@@ -1,4 +1,4 @@
-"""Numbering 64-bit ids and finding their places: the two operations that reading samples spends its time on, replaceable as one object."""
+"""Counting 64-bit ids and finding their places: the two operations that reading samples spends its time on, replaceable as one object."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, Protocol
 import numba
 import numpy as np
 
-from jdrec.training.coder import HostCoder
+from jdrec.training.counter import HostCounter
 
 _CHUNK = 512  # ids whose first places are fetched before any is compared: independent loads wait for memory together
 _FEW = 8  # ids of a bucket that are compared one by one
 
 
-class Coder(Protocol):
-    """Which ids came, how often, and a number for each."""
+class Counter(Protocol):
+    """Which ids came, and how often."""
 
-    def update(self, ids: np.ndarray, out: np.ndarray) -> None:
-        """Adds int64 [n] and writes the code of each, counted from 0 by first appearance, into `out`, int32 [n] of any strides."""
+    def update(self, ids: np.ndarray, counts: np.ndarray) -> None:
+        """Adds int64 [n] ids and how often each came, int64 [n]; one that came 0 times is none."""
 
-    def items(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(distinct ids int64 [k] ascending, how often each came int64 [k], its code int64 [k])."""
+    def items(self) -> tuple[np.ndarray, np.ndarray]:
+        """(distinct ids int64 [k] ascending, how often each came int64 [k])."""
 
 
 class Finder(Protocol):
@@ -36,9 +36,9 @@ class Finder(Protocol):
 
 
 class Ids(Protocol):
-    """A way to number and to find ids."""
+    """A way to count and to find ids."""
 
-    def coder(self) -> Coder: ...
+    def counter(self) -> Counter: ...
 
     def finder(self, known: np.ndarray) -> Finder:
         """Of `known`, int64 [k] ascending and distinct."""
@@ -47,8 +47,8 @@ class Ids(Protocol):
 class HostIds:
     """Compiled, on the processor."""
 
-    def coder(self) -> Coder:
-        return HostCoder()
+    def counter(self) -> Counter:
+        return HostCounter()
 
     def finder(self, known: np.ndarray) -> Finder:
         return HostFinder(known)
@@ -66,7 +66,8 @@ class HostFinder:
         count = len(known)
         span = int(known[-1]) - int(known[0]) if count else 0
         self._shift = np.uint64(max(0, span.bit_length() - count.bit_length() - 1))
-        self._starts: Any = np.zeros((span >> int(self._shift)) + 2, np.int32)
+        self._starts: Any = np.empty((span >> int(self._shift)) + 2, np.int32)  # NumPy asks for large pages here, and not for zeros
+        self._starts.fill(0)
         _begin(self._known, self._starts, self._shift)
 
     def rows(self, ids: np.ndarray, first: int, out: np.ndarray) -> None:

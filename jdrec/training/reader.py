@@ -1,36 +1,33 @@
 """From a split's Parquet file to compact samples, piece by piece in threads: never are the ids of a whole split in memory.
 
-The training split is read once: each field's ids are numbered and counted as they come, and when all have been seen, numbers become rows of the embedding
-table, in place. Another split is read with the vocabulary that came of it. In memory are some columns of a row group a thread, a table of each field's ids
-while they are counted, and the result, unless it is on disk.
+The training split is gone through twice: field by field, to count ids, and then row group by row group, to write the rows of the embedding table. Another split is
+read with the vocabulary that came of the first. Parquet holds an id once a row group, and references to it; so it is counted and looked up once a row group, and
+what is done for each sample is to follow a reference. In memory are a row group of references a thread, the distinct ids with their counts (of one field a thread
+in a hash table), and the result, unless it is on disk.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jdrec.errors import StageError
 from jdrec.features.spec import Encoding
-from jdrec.preprocess.arrow import numbers, one_array
+from jdrec.preprocess.coded import Coded
 from jdrec.system import cores
-from jdrec.training.coder import translate
+from jdrec.training.columns import ColumnFile
 from jdrec.training.data import Layout, RawSplit, Split, check_labels, finite, kept_samples
-from jdrec.training.ids import Coder, Finder, HostIds, Ids
+from jdrec.training.ids import Finder, HostIds, Ids
+from jdrec.training.references import gather, tally
 from jdrec.training.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-
-_BLOCK = 4096  # samples whose rows stay in the processor's cache while field after field is written
-_PIECE = 1 << 17  # samples whose codes become rows in one go
-
-Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # of a field, what Coder.items gives
+_APART = 80  # places that columns of references are longer than a row group: at a power of two, all would share the same sets of a cache
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +64,7 @@ class SampleFile:
         if not self.file.is_file():
             raise StageError(f"{self.file} is missing.", hint="Run task=preprocess first.")
         self._metadata = pq.read_metadata(self.file)
+        self._columns = ColumnFile(self.file, self._metadata)
         RawSplit.require_columns(self._metadata.schema.to_arrow_schema().names, layout, self.file)
         labels = self._read_labels()
         self._kept = kept_samples(labels, negative_share, seed)
@@ -85,18 +83,20 @@ class SampleFile:
 
     def learn(self, min_count: int = 1, most_rows: int | None = None, known: Vocabulary | None = None) -> Vocabulary:
         """`Vocabulary.learn` of the file's samples."""
+        layout = self.layout
+        none = np.empty(0, np.int64), np.empty(0, np.int64)
 
-        def count(i: int) -> Found:
-            coder, none = self._ids.coder(), np.empty(0, np.int64)
-            if self.layout.encodings[i] is Encoding.NUMERIC:
-                return none, none, none
-            reader = self._open()
+        def count(i: int) -> tuple[np.ndarray, np.ndarray]:
+            if layout.encodings[i] is Encoding.NUMERIC:
+                return none
+            counter, room = self._ids.counter(), np.empty(int(np.diff(self._firsts).max(initial=0)), np.int32)
             for group in range(self._metadata.num_row_groups):
-                ids = self._column(reader, group, i).reshape(-1)
-                coder.update(ids, np.empty(len(ids), np.int32))
-            return coder.items()
+                for name in self._names(i):
+                    counter.update(*self._counted(group, name, room))
+            return counter.items()
 
-        return self._vocabulary(self._in_threads(count, range(len(self.layout.names))), min_count, most_rows, known)
+        found = self._in_threads(count, range(len(layout.names)))
+        return Vocabulary.of_counts(layout.names, layout.encodings, found, min_count, layout.slots, most_rows, known)
 
     def learn_and_read(
         self,
@@ -107,73 +107,19 @@ class SampleFile:
         memory_rows: int | None = None,
         folder: Path | None = None,
     ) -> tuple[Vocabulary, Split]:
-        """`learn` and `read` with what was learnt, in one pass over the file."""
-        layout = self.layout
-        names = range(len(layout.names))
-        split = self._empty(
-            Vocabulary(layout.names, layout.encodings, (np.empty(0, np.int64),) * len(names), self._slots),
-            positive_weight,
-            memory_rows,
-            folder,
-        )
-        split.labels[...] = self._labels
+        """`learn`, and `read` with what was learnt."""
+        vocabulary = self.learn(min_count, most_rows, known)
+        return vocabulary, self.read(vocabulary, positive_weight, memory_rows, folder)
 
-        def code(part: int) -> list[tuple[int, Found]]:
-            """Fields part, part + threads, ...: neighbours are often alike in size."""
-            coders = {i: self._ids.coder() for i in names[part :: self._threads]}
-            reader = self._open()
-            for group in range(self._metadata.num_row_groups):
-                at = int(self._places[group])
-                columns = {i: self._column(reader, group, i) for i in coders}
-                for i, column in columns.items():
-                    split.put_beside(i, at, column)
-                for begin in range(0, len(next(iter(columns.values()), ())), _BLOCK):
-                    for i, column in columns.items():
-                        self._code(coders[i], i, column[begin : begin + _BLOCK], split.rows[at + begin : at + begin + _BLOCK])
-                split.release(at, int(self._places[group + 1]))
-            return [(i, coder.items()) for i, coder in coders.items()]
-
-        found = dict(pair for part in self._in_threads(code, range(min(self._threads, len(names)))) for pair in part)
-        vocabulary = self._vocabulary([found[i] for i in names], min_count, most_rows, known)
-        if vocabulary.row_type is not np.int32:
-            return vocabulary, self.read(vocabulary, positive_weight, memory_rows, folder)
-        self._translate(split, vocabulary, [found[i] for i in names])
-        return vocabulary, split
-
-    def _code(self, coder: Coder, i: int, column: np.ndarray, out: np.ndarray) -> None:
-        first = int(self._first_columns[i])
-        if self.layout.encodings[i] is Encoding.NUMERIC:
-            out[:, first] = 0
-        elif column.ndim == 1:
-            coder.update(column, out[:, first])
-        else:
-            for slot in range(column.shape[1]):
-                coder.update(np.ascontiguousarray(column[:, slot]), out[:, first + slot])
-
-    def _translate(self, split: Split, vocabulary: Vocabulary, found: list[Found]) -> None:
-        """Codes to rows."""
-        tables, firsts, size = [], [], 0
-        for i, (ids, _, codes) in enumerate(found):
-            offset, known = int(vocabulary.offsets[i]), vocabulary.ids[i]
-            table = np.full(max(1, len(ids)), offset, np.int32)
-            if len(known) and len(ids):
-                place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-                table[codes] = np.where(known[place] == ids, offset + 1 + place, offset)
-            tables.append(table)
-            firsts += [size] * self._slots[i]
-            size += len(table)
-        table, starts = np.concatenate(tables), np.array(firsts, np.int64)
-
-        def piece(part: int) -> None:
-            begin, end = part * _PIECE, min((part + 1) * _PIECE, len(split))
-            translate(split.rows[begin:end], starts, table)
-            split.release(begin, end)
-
-        self._in_threads(piece, range(-(-len(split) // _PIECE)))
-
-    def _vocabulary(self, found: list[Found], min_count: int, most_rows: int | None, known: Vocabulary | None) -> Vocabulary:
-        layout, counted = self.layout, [(ids, counts) for ids, counts, _ in found]
-        return Vocabulary.of_counts(layout.names, layout.encodings, counted, min_count, layout.slots, most_rows, known)
+    def _counted(self, group: int, name: str, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of a column's samples in a row group, and how often each came, or came once more."""
+        column, kept = self._coded(group, name, room), self._kept_of(group)
+        if column.codes is None:
+            ids = column.values if kept is None else column.values[kept]
+            return ids, np.ones(len(ids), np.int64)
+        counts = np.zeros(len(column.values), np.int64)
+        tally(column.codes, np.empty(0, bool) if kept is None else kept, counts)
+        return column.values, counts
 
     def read(
         self, vocabulary: Vocabulary, positive_weight: float = 1.0, memory_rows: int | None = None, folder: Path | None = None
@@ -191,16 +137,43 @@ class SampleFile:
         split = self._empty(vocabulary, positive_weight, memory_rows, folder)
         finders = [self._ids.finder(known) for known in vocabulary.ids]
 
-        def fill(group: int) -> None:
-            table = self._open().read_row_group(group, columns=[self.layout.label, *self.layout.columns], use_threads=False)
-            raw = RawSplit.of(table, self.layout, self.file, int(self._firsts[group]))
-            if self._kept is not None:
-                raw = raw.take(np.flatnonzero(self._kept[self._firsts[group] : self._firsts[group + 1]]))
-            split.put(int(self._places[group]), raw, lambda out: write_rows(vocabulary, finders, raw.columns, out))
-            split.release(int(self._places[group]), int(self._places[group + 1]))
+        own, most = threading.local(), int(np.diff(self._firsts).max(initial=0)) + _APART
 
+        def fill(group: int) -> None:
+            begin, end = int(self._places[group]), int(self._places[group + 1])
+            for i, (encoding, slots) in enumerate(zip(self.layout.encodings, self._slots, strict=True)):
+                if encoding is Encoding.NUMERIC or slots > 1:
+                    split.put_beside(i, begin, self._column(group, i))
+            if not hasattr(own, "room"):
+                own.room = np.empty((len(self.layout.columns), most), np.int32)
+            self._fill_rows(group, vocabulary, finders, own.room, split.rows[begin:end])
+            split.release(begin, end)
+
+        split.labels[...] = self._labels
         self._in_threads(fill, range(self._metadata.num_row_groups))
         return split
+
+    def _fill_rows(self, group: int, vocabulary: Vocabulary, finders: list[Finder], room: np.ndarray, rows: np.ndarray) -> None:
+        """Writes the rows of a row group's samples: an id is looked up once, and its references then take what was found."""
+        kept = self._kept_of(group)
+        codes = room[:, : self._firsts[group + 1] - self._firsts[group]]
+        tables, starts, size = [], np.empty(len(codes), np.int64), 0
+        for i, finder in enumerate(finders):
+            offset = int(vocabulary.offsets[i])
+            for at, name in enumerate(self._names(i), int(self._first_columns[i])):
+                if vocabulary.encodings[i] is Encoding.NUMERIC:
+                    ids, codes[at] = np.empty(1, np.int64), 0
+                else:
+                    column = self._coded(group, name, codes[at])
+                    ids = column.values
+                    if column.codes is None:
+                        codes[at] = np.arange(len(ids))
+                table = np.empty(len(ids), rows.dtype)
+                finder.rows(ids, offset, table)
+                tables.append(table)
+                starts[at] = size
+                size += len(table)
+        gather(codes if kept is None else codes[:, kept], starts, np.concatenate(tables), rows)
 
     def _empty(self, vocabulary: Vocabulary, positive_weight: float, memory_rows: int | None, folder: Path | None) -> Split:
         """Room for the samples."""
@@ -209,34 +182,39 @@ class SampleFile:
         log.info("%s: %s samples are held on disk, %s mix at a time", self.file.name, f"{self.count:,}", f"{memory_rows // 2:,}")
         return Split(self.count, vocabulary, positive_weight, folder, memory_rows // 2)
 
-    def _column(self, reader: pq.ParquetFile, group: int, i: int) -> np.ndarray:
-        """A field's values of a row group's samples: int64 [n] or [n, slots], float32 [n] for a number."""
+    def _names(self, i: int) -> tuple[str, ...]:
+        """A field's columns in the file."""
+        first = int(self._first_columns[i])
+        return self.layout.columns[first : first + self._slots[i]]
+
+    def _kept_of(self, group: int) -> np.ndarray | None:
+        """bool [n]: which rows of a row group are samples; None: all."""
+        return None if self._kept is None else self._kept[self._firsts[group] : self._firsts[group + 1]]
+
+    def _coded(self, group: int, name: str, room: np.ndarray) -> Coded:
+        """The ids of a row group, samples or not; `room` is as many int32 or more."""
         if self._stopped:
             raise CancelledError
-        first = int(self._first_columns[i])
-        names = list(self.layout.columns[first : first + self._slots[i]])
-        table = reader.read_row_group(group, columns=names, use_threads=False)
-        values = [numbers(one_array(table.column(name))) for name in names]
+        return self._columns.coded(group, name, room[: self._firsts[group + 1] - self._firsts[group]])
+
+    def _column(self, group: int, i: int) -> np.ndarray:
+        """A field's values of a row group's samples: int64 [n, slots], float32 [n] for a number."""
         if self.layout.encodings[i] is Encoding.NUMERIC:
-            values = [finite(values[0], names[0], self.file, int(self._firsts[group]))]
-        column = values[0] if len(values) == 1 else np.stack(values, axis=1)
-        return column if self._kept is None else column[self._kept[self._firsts[group] : self._firsts[group + 1]]]
+            name = self._names(i)[0]
+            column = finite(self._columns.numbers(group, name), name, self.file, int(self._firsts[group]))
+        else:
+            column = np.stack([self._columns.numbers(group, name) for name in self._names(i)], axis=1)
+        kept = self._kept_of(group)
+        return column if kept is None else column[kept]
 
     def _read_labels(self) -> np.ndarray:
         def read(group: int) -> np.ndarray:
-            column = self._open().read_row_group(group, columns=[self.layout.label], use_threads=False).column(0)
-            return numbers(one_array(column)).astype(np.float32)
+            return self._columns.numbers(group, self.layout.label).astype(np.float32)
 
         groups = range(self._metadata.num_row_groups)
         labels = np.concatenate([np.empty(0, np.float32), *self._in_threads(read, groups)])
         check_labels(labels, self.file)
         return labels
-
-    def _open(self) -> pq.ParquetFile:
-        """A reader of one's own: it is not for several threads."""
-        import pyarrow.parquet as pq
-
-        return pq.ParquetFile(self.file, metadata=self._metadata, pre_buffer=False)
 
     def _in_threads(self, work: Callable[[int], Any], items: Iterable[int]) -> list[Any]:
         if self._threads == 1:
@@ -252,18 +230,3 @@ class SampleFile:
                 self._stopped = True  # a pass over a large file takes minutes
                 pool.shutdown(cancel_futures=True)
                 raise
-
-
-def write_rows(vocabulary: Vocabulary, finders: list[Finder], columns: tuple[np.ndarray, ...], out: np.ndarray) -> None:
-    """`Vocabulary.rows_of` by finders of each field's known ids, into `out` [n, columns]; a few samples at a time, which stay in the processor's cache."""
-    for begin in range(0, len(out), _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        for i, (finder, ids) in enumerate(zip(finders, columns, strict=True)):
-            column, first = int(vocabulary.first_columns[i]), int(vocabulary.offsets[i])
-            if vocabulary.encodings[i] is Encoding.NUMERIC:
-                out[block, column] = first
-            elif ids.ndim == 1:
-                finder.rows(ids[block], first, out[block, column])
-            else:
-                for slot in range(ids.shape[1]):
-                    finder.rows(np.ascontiguousarray(ids[block, slot]), first, out[block, column + slot])

@@ -98,11 +98,11 @@ class Vocabulary:
             kept = counts >= min_count
             if slots is not None and slots[i] > 1:
                 kept &= ids != NO_VALUE
-            frequent.append((ids[kept], counts[kept]))
-        least = 0
+            frequent.append((ids, counts) if kept.all() else (ids[kept], counts[kept]))
+        result = frequent
         if most_rows is not None:
             least = _least_count(np.concatenate([counts for _, counts in frequent]), most_rows - len(names))
-        result = [(ids[counts >= least], counts[counts >= least]) for ids, counts in frequent]
+            result = [(ids[counts >= least], counts[counts >= least]) for ids, counts in frequent]
         if known is not None:
             result = [_with(ids, counts, before) for (ids, counts), before in zip(result, known.ids, strict=True)]
         return cls(names, encodings, tuple(ids for ids, _ in result), slots, tuple(counts for _, counts in result))
