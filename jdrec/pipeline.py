@@ -42,6 +42,7 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
         The validation AUC, if the task got that far, so that any sweeper can maximise it.
     """
     this = Run(config, Path(config.run) if config.run else folder)
+    told = trackers.Trackers([], folder)
     verb = VERBS.get(config.task)
     last = verb.after if verb else config.task
     if config.dry:
@@ -54,6 +55,8 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     if last is not None and not config.run:  # an earlier run keeps its record
         trackers.require(config.tracking)
         this.record = Record(folder, config, overrides or [])
+        told = trackers.start(config.tracking, folder)
+        this.watch = told.evaluation
     try:
         if last is not None:
             _run_stages(this, last)
@@ -63,16 +66,11 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         this.end("interrupted" if interrupted else "failed", None if interrupted else f"{type(error).__name__}: {error}")
-        _track(this)
+        told.end()
         raise
     this.end("finished")
-    _track(this)
+    told.end()
     return this.validation_auc() if last in ("evaluate", "export", "report") else None
-
-
-def _track(run: Run) -> None:
-    if run.record is not None:
-        trackers.publish(run.config.tracking, run.folder)
 
 
 def run_until(run: Run, last: str) -> None:

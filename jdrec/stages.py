@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jdrec.features.finding import Finding
     from jdrec.features.spec import FeatureSet
     from jdrec.tracking.record import Record, Status
+    from jdrec.training.loop import Evaluation
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Run:
     keys: dict[str, str] = field(default_factory=dict)  # stage -> key of its result
     done: set[str] = field(default_factory=set)  # stages that ran for a caller who keeps this run
     record: Record | None = None  # run.json, where this run writes one
+    watch: Callable[[Evaluation], None] | None = None  # is told the evaluations while this run trains
 
     @cached_property
     def feature_set(self) -> FeatureSet:
@@ -232,7 +234,7 @@ def _train(run: Run, out: Path) -> str:
     work = Path(config.cache.dir) / "unfinished" / run.keys["train"]  # a killed training is gone on with from here
     how: Any = {"seed": config.seed, "progress": run.progress, "evaluate": config.evaluate}
     report = training.finished(work / "checkpoints")
-    report = report or training.train(config.model, config.trainer, run.samples, work / "checkpoints", **how)
+    report = report or training.train(config.model, config.trainer, run.samples, work / "checkpoints", watch=run.watch, **how)
     done = not report.interrupted and training.train_folds(config.model, config.trainer, run.samples, work / "checkpoints" / "folds", **how)
     if not done:  # what was learnt so far is kept with the run, but is not this stage's result
         publish(work, run.folder)

@@ -45,7 +45,7 @@ class LeaderboardConfig(Section, frozen=True, kw_only=True):
 class MlflowConfig(Section, frozen=True, kw_only=True):
     """Needs the extra mlflow."""
 
-    enabled: Annotated[bool, Meta(description="Log every run that records itself to MLflow, when it ends.")] = False
+    enabled: Annotated[bool, Meta(description="Log every run that records itself to MLflow, while it goes on and when it ends.")] = False
     uri: Annotated[
         str,
         Meta(description="Tracking store: a local database by default, or http://HOST:PORT of a server. No other address is asked."),
@@ -59,7 +59,7 @@ class MlflowConfig(Section, frozen=True, kw_only=True):
 class TensorboardConfig(Section, frozen=True, kw_only=True):
     """Needs the extra tensorboard."""
 
-    enabled: Annotated[bool, Meta(description="Write TensorBoard's event files when a run ends.")] = False
+    enabled: Annotated[bool, Meta(description="Write TensorBoard's event files while a run goes on and when it ends.")] = False
     dir: Annotated[str | None, Meta(description="Their folder; tensorboard/ in the run folder by default.")] = None
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdrec.config import MlflowConfig, names
 from jdrec.files import locked
-from jdrec.tracking.results import Results
+from jdrec.tracking.results import Point, Results
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
 _SQLITE = "sqlite:///"
@@ -28,24 +28,73 @@ class Failure(Exception):
     """MLflow refused something, or cannot be reached."""
 
 
-def log_run(results: Results, config: MlflowConfig) -> str:
-    """Writes the run and returns MLflow's id of it.
+class MlflowRun:
+    """One run in MLflow, as `trackers.Tracker`: it is there from the run's start."""
 
-    Raises:
-        Failure: the store cannot be opened, or does not take the run.
-    """
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # it would ask a server of its makers as soon as it is imported
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # minutes of patience with a dead server by default
+    def __init__(self, config: MlflowConfig):
+        self.name = f"MLflow ({config.uri})"
+        self._config = config
+        self._id = ""
+
+    def begin(self, results: Results) -> None:
+        """
+        Raises:
+            Failure: the store cannot be opened, or does not take the run.
+        """
+        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # it would ask a server of its makers as soon as it is imported
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # minutes of patience with a dead server by default
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        from mlflow.entities import Param
+
+        with _failures():
+            self._client, experiment = _open(self._config, self._config.experiment or results.experiment)
+            if not self._id:  # else it was begun before, and what follows failed
+                run = self._client.create_run(experiment, start_time=_ms(results.started), run_name=results.name)
+                self._id = str(run.info.run_id)
+            for params in _parts(results.params.items(), _PARAMS):
+                self._client.log_batch(self._id, params=[Param(name, _text(value)[:_LONGEST_PARAM]) for name, value in params])
+            self._tag(results)
+
+    def add(self, point: Point) -> None:
+        """As training.NAME, so that the final ones of metrics.json keep their names."""
+        self._log({f"training.{name}": value for name, value in point.values.items()}, point.at, point.step)
+
+    def end(self, results: Results) -> str:
+        self._log(results.metrics, results.ended, 0)
+        with _failures():
+            self._tag(results)  # again: how it ended is one
+            for name in names(self._config.artifacts):
+                place = results.folder / name
+                inside = Path(name).parent.as_posix()
+                if place.is_dir():
+                    self._client.log_artifacts(self._id, str(place), name)
+                elif place.is_file():
+                    self._client.log_artifact(self._id, str(place), None if inside == "." else inside)
+            self._client.set_terminated(self._id, _STATUS.get(results.status, "FAILED"), _ms(results.ended))
+        return f"MLflow run {self._id} in {self._config.uri}"
+
+    def _log(self, metrics: Mapping[str, float], at: float, step: int) -> None:
+        from mlflow.entities import Metric
+
+        with _failures():
+            for part in _parts(metrics.items(), _METRICS):
+                self._client.log_batch(self._id, metrics=[Metric(name, value, _ms(at), step) for name, value in part])
+
+    def _tag(self, results: Results) -> None:
+        from mlflow.entities import RunTag
+
+        for tags in _parts(results.tags.items(), _TAGS):
+            self._client.log_batch(self._id, tags=[RunTag(name, value[:_LONGEST_TAG]) for name, value in tags])
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     try:
-        client, experiment = _open(config, config.experiment or results.experiment)
-        run = client.create_run(experiment, start_time=_ms(results.started), run_name=results.name)
-        _fill(client, run.info.run_id, results, names(config.artifacts))
-        client.set_terminated(run.info.run_id, _STATUS.get(results.status, "FAILED"), _ms(results.ended))
+        yield
     except MlflowException as error:
         raise Failure(str(error).splitlines()[0]) from error
-    return str(run.info.run_id)
 
 
 def _open(config: MlflowConfig, experiment: str) -> tuple[MlflowClient, str]:
@@ -66,33 +115,6 @@ def _open(config: MlflowConfig, experiment: str) -> tuple[MlflowClient, str]:
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts))
-
-
-def _fill(client: MlflowClient, run: str, results: Results, artifacts: Sequence[str]) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    for params in _parts(results.params.items(), _PARAMS):
-        client.log_batch(run, params=[Param(name, _text(value)[:_LONGEST_PARAM]) for name, value in params])
-    for tags in _parts(results.tags.items(), _TAGS):
-        client.log_batch(run, tags=[RunTag(name, value[:_LONGEST_TAG]) for name, value in tags])
-    for metrics in _parts(_metrics(results, Metric), _METRICS):
-        client.log_batch(run, metrics=metrics)
-    for name in artifacts:
-        place = results.folder / name
-        inside = Path(name).parent.as_posix()
-        if place.is_dir():
-            client.log_artifacts(run, str(place), name)
-        elif place.is_file():
-            client.log_artifact(run, str(place), None if inside == "." else inside)
-
-
-def _metrics(results: Results, metric: type[Metric]) -> Iterator[Metric]:
-    """Those over time as training.NAME, so that the final ones of metrics.json keep their names."""
-    for point in results.history:
-        for name, value in point.values.items():
-            yield metric(f"training.{name}", value, _ms(point.at), point.step)
-    for name, value in results.metrics.items():
-        yield metric(name, value, _ms(results.ended), 0)
 
 
 def _parts(items: Any, size: int) -> Iterator[list[Any]]:

@@ -35,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Results:
-    """A run that has ended.
+    """A run, as far as it has come.
 
     Attributes:
         started, ended: seconds since 1970.
@@ -120,12 +120,14 @@ def _costs(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _history(file: Path, started: float) -> list[Point]:
     if not file.is_file():
         return []
-    points = []
-    for evaluation in json.loads(file.read_text(encoding="utf-8"))["history"]:
-        values = {name: evaluation[name] for name in _OF_AN_EVALUATION}
-        metrics = {name: value for name, value in evaluation["metrics"].items() if value is not None and name not in _CONSTANT}
-        values |= {f"valid.{name}": value for name, value in metrics.items()}
-        for name, ends in evaluation.get("interval", {}).items():
-            values |= {f"valid.{name}.{end}": value for end, value in zip(("low", "high"), ends, strict=True) if not math.isnan(value)}
-        points.append(Point(evaluation["step"], started + evaluation["seconds"], values))
-    return points
+    history = json.loads(file.read_text(encoding="utf-8"))["history"]
+    return [point(evaluation, started + evaluation["seconds"]) for evaluation in history]
+
+
+def point(evaluation: Mapping[str, Any], at: float) -> Point:
+    """An evaluation as training.json has it. at: seconds since 1970."""
+    values = {name: evaluation[name] for name in _OF_AN_EVALUATION}
+    values |= {f"valid.{name}": value for name, value in evaluation["metrics"].items() if name not in _CONSTANT}
+    for name, ends in evaluation.get("interval", {}).items():
+        values |= {f"valid.{name}.low": ends[0], f"valid.{name}.high": ends[1]}
+    return Point(evaluation["step"], at, {name: value for name, value in values.items() if value is not None and not math.isnan(value)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jdrec.tracking.results import Results
+from jdrec.tracking.results import Point, Results
 
 if TYPE_CHECKING:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -13,25 +13,38 @@ if TYPE_CHECKING:
 _FINAL = ("valid.auc", "valid.logloss", "test.auc", "test.logloss")  # of the HParams page
 
 
-def write(results: Results, folder: Path) -> Path:
-    """Writes one event file into the folder, in place of those of an earlier run there, and returns the folder."""
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+class EventFile:
+    """One event file, as `trackers.Tracker`; it takes the place of those of an earlier run in the folder."""
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for earlier in folder.glob("events.out.tfevents.*.jdrec"):
-        earlier.unlink()
-    writer = EventFileWriter(str(folder), filename_suffix=".jdrec")
-    try:
-        for point in results.history:
-            for name, value in point.values.items():
-                _scalar(writer, f"training/{name}", value, point.step, point.at)
-        last = results.history[-1].step if results.history else 0
-        for name, value in results.metrics.items():
-            _scalar(writer, name.replace(".", "/", 1), value, last, results.ended)
-        _parameters(writer, results)
-    finally:
-        writer.close()
-    return folder
+    name = "TensorBoard"
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._last = 0
+
+    def begin(self, results: Results) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for earlier in self._folder.glob("events.out.tfevents.*.jdrec"):
+            earlier.unlink()
+        self._writer = EventFileWriter(str(self._folder), filename_suffix=".jdrec")
+        _parameters(self._writer, results)
+        self._writer.flush()
+
+    def add(self, point: Point) -> None:
+        for name, value in point.values.items():
+            _scalar(self._writer, f"training/{name}", value, point.step, point.at)
+        self._writer.flush()
+        self._last = point.step
+
+    def end(self, results: Results) -> str:
+        try:
+            for name, value in results.metrics.items():
+                _scalar(self._writer, name.replace(".", "/", 1), value, self._last, results.ended)
+        finally:
+            self._writer.close()
+        return f"tensorboard --logdir {self._folder}"
 
 
 def _scalar(writer: EventFileWriter, tag: str, value: float, step: int, at: float) -> None:
@@ -45,7 +58,7 @@ def _parameters(writer: EventFileWriter, results: Results) -> None:
     from tensorboard.plugins.hparams import summary_v2  # its api module asks for TensorFlow
 
     values = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in results.params.items()}
-    metrics = [summary_v2.Metric(name.replace(".", "/", 1), display_name=name) for name in _FINAL if name in results.metrics]
+    metrics = [summary_v2.Metric(name.replace(".", "/", 1), display_name=name) for name in _FINAL]
     parameters = [summary_v2.HParam(name) for name in values]
     _add(writer, summary_v2.hparams_config_pb(hparams=parameters, metrics=metrics), 0, results.started)
     _add(writer, summary_v2.hparams_pb(values, trial_id=str(results.folder), start_time_secs=results.started), 0, results.started)

@@ -126,6 +126,7 @@ class Loop:
         groups: of the validation rows, for gauc.
         fields: names, for messages: of the fields that each column of a batch belongs to.
         title: of this training among several, as in fold 2 of 5, for the log.
+        watch: is told every evaluation as it is made, and after a resume those of before.
         snapshots: where to save the state to resume from, and to look for one; None: nowhere.
     """
 
@@ -142,6 +143,7 @@ class Loop:
     groups: np.ndarray | None = None
     fields: tuple[str, ...] = ()
     title: str = ""
+    watch: Callable[[Evaluation], None] | None = None
     snapshots: SnapshotFolder | None = None
 
     def __post_init__(self) -> None:
@@ -284,6 +286,7 @@ class Loop:
             interval=intervals(scored, metrics),
         )
         self.history.append(evaluation)
+        self._tell(evaluation)
         self._losses.clear()
         if self.adapter.is_main:
             log.info(
@@ -301,6 +304,10 @@ class Loop:
         if best and self.config.save_best:
             self.best = metrics
             self._save("best", metrics)
+
+    def _tell(self, evaluation: Evaluation) -> None:
+        if self.watch is not None and self.adapter.is_main:
+            self.watch(evaluation)
 
     def _save(self, name: str, metrics: dict[str, float]) -> None:
         weights = self.adapter.weights()  # by every process: a table may be spread over them
@@ -339,6 +346,8 @@ class Loop:
         loop = found.loop
         self.step, self.best, self._saved_best, self._losses = loop["step"], loop["best"], loop["saved_best"], loop["losses"]
         self.history = [Evaluation(**evaluation) for evaluation in loop["history"]]
+        for evaluation in self.history:
+            self._tell(evaluation)
         self.early_stop.best, self.early_stop.without_improvement = loop["early_stop"]
         self.schedule.lowered, self.schedule.waited = loop["schedule"]
         self._first = self.step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from jdrec.training.checkpoint import Checkpoint, TrainingState
 from jdrec.training.data import Layout, Split, read_layout
 from jdrec.training.early_stop import monitored_metrics
 from jdrec.training.evaluation import kept_column, read_groups
-from jdrec.training.loop import Loop, TrainReport, last_batch
+from jdrec.training.loop import Evaluation, Loop, TrainReport, last_batch
 from jdrec.training.optimizers import STATES
 from jdrec.training.reader import SampleFile
 from jdrec.training.request import Request
@@ -48,6 +49,7 @@ def train(
     progress: Progress | None = None,
     evaluate: EvaluateConfig | None = None,
     title: str = "",
+    watch: Callable[[Evaluation], None] | None = None,
 ) -> TrainReport:
     """Trains a model on the train split and watches it on the valid split.
 
@@ -63,6 +65,7 @@ def train(
         progress: where to show it.
         evaluate: gauc_by is used.
         title: of this training among several, as in fold 2 of 5, for the log.
+        watch: is told every evaluation as it is made, and after a resume those of before; by a training in this process only.
 
     Raises:
         StageError: there are no samples, or no checkpoint to start from.
@@ -121,6 +124,7 @@ def train(
         groups=None if trainer.overfit_batch else groups,
         fields=tuple(spec.fields[i].name for i in spec.field_of_column),
         title=title,
+        watch=watch,
         snapshots=SnapshotFolder(out / UNFINISHED, _key(spec, vocabulary, trainer, splits, seed)) if trainer.resume else None,
     )
     report = loop.run()

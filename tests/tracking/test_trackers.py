@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -16,7 +19,8 @@ from jdrec import pipeline
 from jdrec.config import MlflowConfig, TensorboardConfig, TrackingConfig
 from jdrec.errors import MissingExtra
 from jdrec.tracking import trackers
-from jdrec.tracking.results import read_results
+from jdrec.tracking.results import Point, Results, read_results
+from jdrec.training.loop import Evaluation
 from tests.composing import composed
 from tests.conftest import needs_module
 
@@ -90,7 +94,7 @@ def test_tensorboard_reads_the_run_back(run: Path, tmp_path: Path) -> None:
 
     config = TrackingConfig(tensorboard=TensorboardConfig(enabled=True, dir=str(tmp_path / "board")))
     for _ in range(2):  # a second time in the same folder replaces the first
-        trackers.publish(config, run)
+        trackers.start(config, run).end()
     assert len(list((tmp_path / "board").iterdir())) == 1
     found = EventAccumulator(str(tmp_path / "board")).Reload()
     assert [(e.step, e.wall_time, e.value) for e in found.Scalars("training/valid.auc")] == [
@@ -111,7 +115,8 @@ import json, time
 from pathlib import Path
 from jdrec.config import MlflowConfig, TrackingConfig
 from jdrec.tracking import trackers
-trackers.publish(TrackingConfig(mlflow=MlflowConfig(enabled=True, uri=f"sqlite:///{sys.argv[2]}/of/its/own/mlflow.db")), Path(sys.argv[1]))
+config = TrackingConfig(mlflow=MlflowConfig(enabled=True, uri=f"sqlite:///{sys.argv[2]}/of/its/own/mlflow.db"))
+trackers.start(config, Path(sys.argv[1])).end()
 time.sleep(0.5)  # for threads of the library's own
 print(json.dumps([str(one) for one in asked]))
 """
@@ -147,8 +152,97 @@ def test_a_tracker_that_cannot_be_reached_is_a_warning(
 ) -> None:
     needs_module("mlflow", "mlflow")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    trackers.publish(TrackingConfig(mlflow=MlflowConfig(enabled=True, uri="http://127.0.0.1:9")), run)
-    assert "MLflow (http://127.0.0.1:9) did not take the run" in caplog.text
+    told = trackers.start(TrackingConfig(mlflow=MlflowConfig(enabled=True, uri="http://127.0.0.1:9")), run)
+    for step in (1, 2, 3):
+        told.evaluation(evaluation(step, 0.7))
+    told.end()
+    assert [record.message.split(": ")[0] for record in caplog.records if record.levelname == "WARNING" and "MLflow" in record.message] == [
+        "MLflow (http://127.0.0.1:9) cannot be told while the run goes on, its end is tried again",
+        "MLflow (http://127.0.0.1:9) did not take the run",
+    ]
+
+
+_TRAIN_FOR_EVER = """
+import sys, time
+from pathlib import Path
+from jdrec.config import MlflowConfig, TensorboardConfig, TrackingConfig
+from jdrec.tracking import trackers
+from tests.tracking.test_trackers import evaluation
+run, out = map(Path, sys.argv[1:])
+mlflow, board = MlflowConfig(enabled=True, uri=f"sqlite:///{out}/mlflow.db"), TensorboardConfig(enabled=True, dir=str(out / "board"))
+told = trackers.start(TrackingConfig(mlflow=mlflow, tensorboard=board), run)
+for step in (64, 128):
+    told.evaluation(evaluation(step, 0.7 + step / 1000))
+time.sleep(600)
+"""
+
+
+def evaluation(step: int, auc: float) -> Evaluation:
+    metrics = {"auc": auc, "logloss": 0.5, "gauc": math.nan, "rows": 10}
+    return Evaluation(step, step / 64, auc, 0.5, 0.6, 1e-3, 1.0, True, metrics, {"auc": [auc - 0.125, auc + 0.125], "gauc": [math.nan] * 2})
+
+
+def test_a_killed_run_has_its_history(run: Path, tmp_path: Path) -> None:
+    needs_module("mlflow", "mlflow")
+    needs_module("tensorboard", "tensorboard")
+    from mlflow.tracking import MlflowClient
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    process = subprocess.Popen([sys.executable, "-c", _TRAIN_FOR_EVER, run, tmp_path], cwd=Path(__file__).parents[2])
+    try:
+        until = time.monotonic() + 120
+        while not _is_told(tmp_path / "mlflow.db") and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.1)
+    finally:
+        process.kill()
+        process.wait()
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("jd_demo")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    history = client.get_metric_history(found[0].info.run_id, "training.valid.auc.low")
+    assert [(point.step, point.value) for point in history] == [(64, pytest.approx(0.639)), (128, pytest.approx(0.703))]
+    assert found[0].info.status == "RUNNING" and found[0].data.params["seed"] == "7" and "training.valid.gauc" not in found[0].data.metrics
+    board = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert [(e.step, e.value) for e in board.Scalars("training/valid.auc")] == [(64, pytest.approx(0.764)), (128, pytest.approx(0.828))]
+    assert board.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+
+
+def _is_told(database: Path) -> bool:
+    """Whether both evaluations are there; MLflow's client would make the tables itself."""
+    if not database.is_file():
+        return False
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM metrics WHERE key = 'training.valid.auc.low'").fetchone()[0] == 2
+        except sqlite3.OperationalError:  # no such table yet
+            return False
+
+
+def test_what_a_tracker_missed_is_told_at_the_end(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Flaky:
+        name = "Flaky"
+        calls: ClassVar[list[Any]] = []
+
+        def begin(self, results: Results) -> None:
+            self.calls.append(results.params["seed"])
+
+        def add(self, point: Point) -> None:
+            if point.step == 6 and "end is near" not in self.calls:
+                self.calls.append("end is near")
+                raise RuntimeError("not now")
+            self.calls.append(point.step)
+
+        def end(self, results: Results) -> str:
+            self.calls.append(results.status)
+            return "there"
+
+    told = trackers.Trackers([Flaky()], run)
+    for step in (3, 6):  # as in training.json
+        told.evaluation(evaluation(step, 0.7))
+    told.end()
+    assert Flaky.calls == [7, 3, "end is near", 6, "finished"]
+    assert "Flaky cannot be told while the run goes on, its end is tried again: not now" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["mlflow", "tensorboard"])

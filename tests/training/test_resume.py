@@ -19,6 +19,7 @@ from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.errors import StageError
 from jdrec.stages import CACHED, Run
 from jdrec.training.checkpoint import Checkpoint
+from jdrec.training.loop import Evaluation
 from jdrec.training.resume import SnapshotFolder
 from tests.composing import composed
 
@@ -78,7 +79,9 @@ def test_killed_at_any_step_it_ends_with_the_same_weights(samples: Path, tmp_pat
         out = tmp_path / f"killed_{at}"
         run_and_die(samples, out, at, keys)
         assert (out / "unfinished").is_dir() == (at > 7)
-        report = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, out, seed=1)
+        watched: list[Evaluation] = []
+        report = training.train(MODEL, msgspec.convert(keys, TrainerConfig), samples, out, seed=1, watch=watched.append)
+        assert watched == report.history  # those of before included
         assert [(e.step, e.auc, e.train_loss, e.learning_rate, e.best) for e in report.history] == [
             (e.step, e.auc, e.train_loss, e.learning_rate, e.best) for e in whole.history
         ]
