@@ -25,7 +25,6 @@ import numpy as np
 FIELDS, BATCH = 41, 8192
 SIZES = [*np.linspace(2, 100, 20).astype(int).tolist(), *(int(11_000_000 / 1.58**i) for i in range(21))]
 ROW_GROUP = 1 << 16  # about what preprocessing writes
-SCATTER = np.int64(-7046029254386353131)  # odd, so that ids stay distinct
 
 
 def main() -> None:
@@ -104,8 +103,7 @@ def write_samples(folder: Path, rows: int) -> float:
             columns = [(random.random(size) < 0.2).astype(np.float32)]
             for values in SIZES:
                 rank = np.exp(random.random(size) * np.log(values + 1)).astype(np.int64) - 1  # P(n) falls about as 1 / (n + 1)
-                with np.errstate(over="ignore"):
-                    columns.append((rank + 1) * SCATTER)
+                columns.append(scattered(rank + 1))
             batch = pa.table(columns, schema=schema)
             writer.write_table(batch)
             if not start:
@@ -113,6 +111,16 @@ def write_samples(folder: Path, rows: int) -> float:
     fields = [{"name": f"f{i}", "column": f"C{i}", "encoding": "hash"} for i in range(FIELDS)]
     (folder / "data_info.json").write_text(json.dumps({"label": "Label", "fields": fields}))
     return (folder / "train.parquet").stat().st_size / rows
+
+
+def scattered(numbers: np.ndarray) -> np.ndarray:
+    """int64 [n]: spread as evenly as hashes are, not more so; different ones stay different. Source: SplitMix64's output function."""
+    words = numbers.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        words *= np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            words = (words ^ (words >> np.uint64(shift))) * np.uint64(factor)
+        return (words ^ (words >> np.uint64(31))).view(np.int64)
 
 
 if __name__ == "__main__":

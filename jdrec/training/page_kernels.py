@@ -109,7 +109,7 @@ def _hybrid(data, at, width, limit, out):  # type: ignore[no-untyped-def]
     """Runs of repeated and of bit-packed values below `limit`, `width` bits each, from `at` on."""
     if width > 31:
         return False
-    done, mask = 0, (np.uint64(1) << np.uint64(width)) - np.uint64(1)
+    done, mask = np.int64(0), (np.uint64(1) << np.uint64(width)) - np.uint64(1)
     while done < out.size:
         if at >= data.size:
             return False

@@ -134,10 +134,14 @@ def test_an_earlier_vocabulary_keeps_its_ids(tmp_path: Path) -> None:
     assert np.array_equal(split.rows, file.read(vocabulary).rows)
 
 
-@pytest.mark.parametrize("spread", [1, 7, 3000, 2**62])
-def test_ids_are_counted_and_put_in_order(spread: int) -> None:
+@pytest.mark.parametrize("spread", [1, 7, 3000, 2**40, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("least", [None, 2**63 - 4000])
+def test_ids_are_counted_and_put_in_order(spread: int, least: int | None) -> None:
+    """Ids of all ranges: spread evenly, crowded in a part of the range, and at the end of the table, where they come around to its beginning."""
     rng = np.random.default_rng(0)
-    ids = np.concatenate([rng.integers(-spread, spread, 9000), np.array([2**63 - 1, -(2**63), 0, 0])])
+    ids = np.concatenate([rng.integers(-spread, spread, 9000), np.array([2**63 - 1, -(2**63), 0, 0, 1 - 2**63])])
+    if least is not None:
+        ids[::9] = rng.integers(least, 2**63 - 1, len(ids[::9]))
     counts = rng.integers(0, 3, len(ids))
     counter = HostCounter()
     for part in (slice(0, 1), slice(1, 4000), slice(4000, 4000), slice(4000, None)):
@@ -146,6 +150,14 @@ def test_ids_are_counted_and_put_in_order(spread: int) -> None:
     expected = np.unique(np.repeat(ids, counts), return_counts=True)
     assert known.tolist() == expected[0].tolist() and len(counter) == len(known)
     assert often.tolist() == expected[1].tolist()
+
+
+def test_ids_that_come_around_the_end_of_the_table_are_in_order() -> None:
+    ids = np.array([2**63 - 1 - k for k in range(40)] + [-(2**63) + k for k in range(30)])
+    counter = HostCounter()
+    counter.update(ids, np.arange(1, 71))
+    assert counter.items()[0].tolist() == sorted(ids.tolist())
+    assert counter.items()[1].tolist() == [*range(41, 71), *range(40, 0, -1)]
 
 
 def test_a_full_disk_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
