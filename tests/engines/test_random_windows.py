@@ -29,6 +29,7 @@ def _no_window_is_walked() -> Iterator[None]:
     """The batch engine takes its shortcut through large windows for all; single requests walk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hot, "MANY", 0)
+        patch.setattr(hot, "LARGE", 0)
         yield
 
 

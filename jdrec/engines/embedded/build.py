@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 import numba
 
-from jdrec.engines.embedded.kernels import bulk, evaluator, slabs
+from jdrec.engines.embedded.kernels import bulk, evaluator, lanes, slabs, sliding
 
-ENTRY_POINTS = evaluator.ENTRY_POINTS | slabs.ENTRY_POINTS | bulk.ENTRY_POINTS
+ENTRY_POINTS = evaluator.ENTRY_POINTS | slabs.ENTRY_POINTS | bulk.ENTRY_POINTS | lanes.ENTRY_POINTS | sliding.ENTRY_POINTS
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def walked(walk: Walk, program: StoreProgram, at_hand: Rows, words: np.ndarray, 
     from jdrec.engines.embedded import frames
 
     offset = program.store.plan.offsets[walk.frame]
-    return frames.compute(walk, program.store, at_hand, first, words[:, offset : offset + 3], program.ranks)
+    return frames.compute(walk, program.store, at_hand, first, words[:, offset : offset + 3], program.ranks, program.large)
 
 
 def request_times(time: Vector, what: str) -> np.ndarray:

@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from jdrec.dataset import arrow
-from jdrec.engines.embedded import expressions, plan
+from jdrec.engines.embedded import expressions, hot, plan
 from jdrec.engines.embedded.joins import portions
+from jdrec.engines.embedded.large import Large, Windows
 from jdrec.engines.embedded.stores import Codes, Encoded, Rows, Store
 from jdrec.engines.embedded.vector import Vector, concatenate
 from jdrec.features import expression as ast
@@ -59,7 +60,8 @@ class Frames:
 
     Args:
         store: its rows.
-        current: the requests as the store's rows see them, from request `first` on.
+        current: the requests as the store's rows see them.
+        requests: int64 [requests], which of them.
         low, high: int64 [requests], each frame's slice of the store.
         has_current: the requests themselves are in their frames.
 
@@ -74,13 +76,13 @@ class Frames:
         self,
         store: Store,
         current: Rows,
-        first: int,
+        requests: np.ndarray,
         low: np.ndarray,
         high: np.ndarray,
         has_current: bool,
         ranks: Sequence[np.ndarray | None],
     ):
-        self._store, self._current, self._first, self._ranks = store, current, first, ranks
+        self._store, self._current, self._requests, self._ranks = store, current, requests, ranks
         self.count = len(low)
         self.sizes = high - low + int(has_current)
         self.starts = np.cumsum(self.sizes) - self.sizes
@@ -94,7 +96,7 @@ class Frames:
         """A column of the store for every row of every frame."""
         if column not in self._cells:
             stored, own = self._store.columns[column], self._current.columns[column]
-            request = np.zeros(len(self.row), np.int64) if own.constant else self.row + self._first
+            request = np.zeros(len(self.row), np.int64) if own.constant else self._requests[self.row]
             values, valid = _values(stored, self._place, ~self._is_current)
             mine, mine_valid = _values(own, request, self._is_current)
             dictionary = self._store.dictionaries[column]
@@ -153,22 +155,46 @@ class _CellRows:
         raise TypeError(f"{type(node).__name__} is not an expression over a frame")
 
 
-def compute(walk: plan.Walk, store: Store, current: Rows, first: int, words: np.ndarray, ranks: Sequence[np.ndarray | None]) -> Vector:
+def compute(
+    walk: plan.Walk,
+    store: Store,
+    current: Rows,
+    first: int,
+    words: np.ndarray,
+    ranks: Sequence[np.ndarray | None],
+    large: Large | None = None,
+) -> Vector:
     """An aggregate's values for some requests.
 
     Args:
         current: the requests, from `first` on.
         words: int64 [requests, 3], what Function.FRAME wrote: a status, and the frame's slice of the store.
         ranks: by column, what orders its codes.
+        large: what spares the walk through frames of very many rows, for a store whose rows stay as they are.
     """
     from jdrec.engines.embedded.walks import WALKS
 
+    low, high, requests = words[:, 1], words[:, 2], np.arange(first, first + len(words))
     has_current = store.plan.windows[walk.window].sees_current_row
-    parts = []
-    for start, stop in portions(words[:, 2] - words[:, 1] + has_current, _MOST_CELLS):
-        low, high = words[start:stop, 1], words[start:stop, 2]
-        parts.append(WALKS[walk.name](walk, Frames(store, current, first + start, low, high, has_current, ranks)))
-    return concatenate(parts) if parts else Vector.of_values([], walk.type)
+    parts, done = [], []
+    many = high - low > max(hot.LARGE, 1)
+    if large is not None and many.any():
+        from jdrec.engines.embedded.large_walks import walk_large
+
+        windows = Windows.of(requests[many], low[many], high[many], has_current, current)
+        found = walk_large(walk, large, windows)
+        if found is not None:
+            parts, done = [found], [windows.requests - first]
+    rest = np.flatnonzero(~many) if parts else np.arange(len(words))
+    for start, stop in portions((high - low)[rest] + has_current, _MOST_CELLS):
+        some = rest[start:stop]
+        parts.append(WALKS[walk.name](walk, Frames(store, current, requests[some], low[some], high[some], has_current, ranks)))
+        done.append(some)
+    if not parts:
+        return Vector.of_values([], walk.type)
+    order = np.concatenate(done)
+    result = concatenate(parts)
+    return result if np.array_equal(order, np.arange(len(order))) else result.take(np.argsort(order))
 
 
 def text_of(texts: Sequence[str | None]) -> Vector:

@@ -1,7 +1,7 @@
 """Sums that spare the walk through windows of very many rows, for stores whose rows stay as they are.
 
 Counts and sums of integers over any rows are the difference of two running sums; the smallest and largest value come from those of whole blocks. Without this a
-key with n rows costs n * n steps where no MAXSIZE bounds its windows. Sums of floats are still walked: they depend on the order in which rows are added.
+key with n rows costs n * n steps where no MAXSIZE bounds its windows. What cannot be had in this way is in `large`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from jdrec.engines.embedded.stores import Encoded, Store
 from jdrec.features.types import SqlType
 
 MANY = 4096  # rows of a window that are too many to walk
+LARGE = 512  # rows of a window whose walk has another way, see `large`
 _EXACT = 2**53  # integers up to here add up exactly as float64
 _CHUNK = 1 << 22  # rows at a time; a multiple of a big block
 

@@ -174,7 +174,8 @@ class Aggregate(IntEnum):
     TALLY = 6  # or -1
     OUT = 7  # its first word in the row's results: status (0: NULL), then values
     HELP = 8  # address of `Help`, or 0: windows are walked
-    WIDTH = 9
+    MOST = 9  # rows of a window; larger ones are left to `large`. 0: none is
+    WIDTH = 10
 
 
 class Help(IntEnum):
@@ -196,6 +197,48 @@ class BlockState(IntEnum):
 
 
 BLOCK, BIG_BLOCK = 64, 4096  # rows
+LANES = 32  # windows that are walked together (see `kernels.lanes`)
+
+
+class Categories(IntEnum):
+    """What `kernels.sliding.categories` needs."""
+
+    LEAVES = 0  # address of int32 [rows]: each row's category, numbered within its group in ascending order
+    ADDS = 1  # address of int64 [rows]: what each row adds to its category's sum
+    LOWS = 2  # address of int64 [windows]
+    HIGHS = 3  # address of int64 [windows]
+    OWN_LEAVES = 4  # address of int64 [windows]: the request's own category; -1: it has none
+    OWN_ADDS = 5  # address of int64 [windows]
+    COUNT = 6  # windows
+    STATISTIC = 7  # a Statistic
+    CHOICE = 8  # a Choice
+    SHIFT = 9  # 64 less the width of sums in bits
+    MOST = 10  # categories that are asked for
+    ROOM = 11  # a power of two, more than the largest category's number
+    STATE = 12  # address of int64 [4 * ROOM]: counts and sums of categories, zeros; then a tree of maxima, ABSENT
+    FOUND = 13  # address of int64 [windows]: how many categories were written
+    OUT = 14  # address of int64 [windows, MOST, 3]: category, count, sum
+    WIDTH = 15
+
+
+class Statistic(IntEnum):
+    """What orders categories by value."""
+
+    COUNT = 0
+    SUM = 1
+    MEAN = 2
+
+
+class Choice(IntEnum):
+    """Which categories are asked for, and in which order."""
+
+    FREQUENCY = 0  # those with the largest value, of equal ones the smaller category first
+    VALUE = 1  # those with the largest value, of equal ones the larger category first
+    KEY = 2  # the largest categories, descending
+    ALL = 3  # the smallest ones, ascending
+
+
+ABSENT = -(2**63)  # key of a category that no row of the window has
 
 
 class Function(IntEnum):

@@ -70,4 +70,6 @@ put: Any = _storer(types.int64, 8)
 put_u8: Any = _storer(types.uint8, 1)
 put_i16: Any = _storer(types.int16, 2)
 put_i32: Any = _storer(types.int32, 4)
+put_f32: Any = _storer(types.float32, 4)
+put_f64: Any = _storer(types.float64, 8)
 bits: Any = _bits

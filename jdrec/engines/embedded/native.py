@@ -31,6 +31,12 @@ _BULK = {  # and how many arguments they take
     "find_words": 6,
     "scatter_rows": 9,
     "sort_groups": 8,
+    "find_slices": 5,
+    "sum_doubles": 6,
+    "sum_singles": 6,
+    "sum_squares": 6,
+    "select": 14,
+    "categories": 1,
 }
 _NAMES = ("evaluate", "insert_rows", "expire_rows", *_BULK)
 _DIGEST_BYTES = 32
@@ -101,7 +107,7 @@ def expire_rows() -> Callable[[int, int, int, int], int]:
 
 @lru_cache(maxsize=len(_BULK))
 def bulk(name: str) -> Callable[..., int]:
-    """A function of `kernels.bulk`; its arguments are integers, addresses most of them. Most return nothing of use."""
+    """A function of `kernels.bulk`, `lanes`, `sliding` or `evaluator`; its arguments are integers, addresses most of them. Most return nothing of use."""
     return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * _BULK[name])(addresses()[name])
 
 

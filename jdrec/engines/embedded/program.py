@@ -7,6 +7,8 @@ import threading
 import numpy as np
 
 from jdrec.engines.embedded import hot, layout, native, plan
+from jdrec.engines.embedded.large import Large, Windows, slices
+from jdrec.engines.embedded.large_aggregates import Fill, fill_of
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Aggregate, Column, Function, Program, Slice, State, Tally, Window
 from jdrec.engines.embedded.stores import Encoded, Rows, Store, zero_key
 from jdrec.features import spec
@@ -31,6 +33,8 @@ class StoreProgram:
         self._windows = _table([_window_words(window) for window in store.plan.windows], Window.WIDTH)
         self._tallies, self._scratch_words = self._plan_tallies()
         self._helps = [self._help(aggregate) if is_frozen else None for aggregate in store.plan.aggregates]
+        self.large = Large(store) if is_frozen and store.longest >= hot.LARGE and not any(rank is not None for rank in self.ranks) else None
+        self._fills = [self._fill(number) for number in range(len(store.plan.aggregates))]
         self._aggregates = _table([self._aggregate_words(number) for number in range(len(store.plan.aggregates))], Aggregate.WIDTH)
         self._columns = self._column_words(store.columns)
         self._local = threading.local()
@@ -46,6 +50,37 @@ class StoreProgram:
         """
         job, _keep = self.job(rows, order, out, first)
         native.evaluate()(_address(job), 1)
+        if self.large is not None:
+            self._fill_large(rows, order, job, out, first)
+
+    def _fill_large(self, rows: Rows, order: np.ndarray, job: np.ndarray, out: np.ndarray, first: int) -> None:
+        """Writes what the kernels have left of large windows."""
+        assert self.large is not None
+        found: dict[int, Windows] = {}
+        for number, fill in enumerate(self._fills):
+            if fill is None:
+                continue
+            aggregate, start = self.store.plan.aggregates[number], self.store.plan.offsets[number]
+            if aggregate.window not in found:
+                low, high = slices(job, aggregate.window, len(order))
+                many = np.flatnonzero(high - low > self._most)
+                sees_current = self.store.plan.windows[aggregate.window].sees_current_row
+                found[aggregate.window] = Windows.of(order[many], low[many], high[many], sees_current, rows)
+            windows = found[aggregate.window]
+            if len(windows):
+                out[windows.requests - first, start : start + aggregate.words] = fill(aggregate, self.large, windows)
+
+    @property
+    def _most(self) -> int:
+        """Rows of a window that are walked."""
+        return max(hot.LARGE, 1)
+
+    def _fill(self, number: int) -> Fill | None:
+        """What computes an aggregate over windows that are too large to be walked; None where none is, or walking is not needed."""
+        aggregate = self.store.plan.aggregates[number]
+        if self.large is None or self._helps[number] is not None or most_rows(self.store.plan.windows[aggregate.window]) < hot.LARGE:
+            return None
+        return fill_of(aggregate, self.store.columns[aggregate.column] if aggregate.column is not None else None)
 
     def job(self, rows: Rows, order: np.ndarray, out: np.ndarray, first: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
         """The row evaluator's arguments, as for `evaluate`, with this thread's working memory.
@@ -103,7 +138,8 @@ class StoreProgram:
         offset = self.store.plan.offsets[number]
         found = self._helps[number]
         help_ = _address(found[0]) if found is not None else 0
-        return [aggregate.function, aggregate.window, column, n, condition, match, tally, offset, help_]
+        most = self._most if self._fills[number] is not None else 0
+        return [aggregate.function, aggregate.window, column, n, condition, match, tally, offset, help_, most]
 
     def _help(self, aggregate: plan.Aggregate) -> tuple[np.ndarray, list[np.ndarray | None]] | None:
         """The words of `layout.Help`, and the arrays that they name; None where windows are walked."""

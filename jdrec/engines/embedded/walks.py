@@ -16,7 +16,7 @@ from jdrec.engines.embedded.vector import Vector
 from jdrec.features.types import SqlType
 
 T = SqlType
-_LONGEST_TEXT = 4096  # OpenMLDB writes no more of the categories than fit
+LONGEST_TEXT = 4096  # OpenMLDB writes no more of the categories than fit
 
 
 class Values:
@@ -132,15 +132,23 @@ def nth_value_where(walk: plan.Walk, frames: Frames) -> Vector:
 def median(walk: plan.Walk, frames: Frames) -> Vector:
     """The middle two are added up in their own type, in which they may wrap around."""
     values = Values.of(walk, frames)
-    ordered = values.cells.values[np.lexsort((values.cells.values, values.row))]
-    if values.cells.type is T.SMALLINT:
-        ordered = ordered.astype(np.int32)
+    ordered = wide(values.cells.type, values.cells.values[np.lexsort((values.cells.values, values.row))])
     there = values.counts > 0
     low, high = (values.starts + (values.counts - 1) // 2)[there], (values.starts + values.counts // 2)[there]
     result = np.zeros(values.rows)
-    with np.errstate(all="ignore"):
-        result[there] = np.where(low == high, ordered[low], (ordered[low] + ordered[high]) / 2.0)
+    result[there] = middle(ordered[low], ordered[high], low == high)
     return values.number(result)
+
+
+def wide(type_: SqlType, values: np.ndarray) -> np.ndarray:
+    """Values in the type in which they are added up."""
+    return values.astype(np.int32) if type_ is T.SMALLINT else values
+
+
+def middle(lower: np.ndarray, upper: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """The mean of the middle two, in their own type; where they are the same it is that one."""
+    with np.errstate(all="ignore"):
+        return np.where(same, lower, (lower + upper) / 2.0)
 
 
 def _squares(values: Values) -> np.ndarray:
@@ -191,8 +199,13 @@ def entropy(walk: plan.Walk, frames: Frames) -> Vector:
     values = Values.of(walk, frames)
     groups = Groups(values.row, values.cells.order)
     share = np.bincount(groups.of_value, minlength=groups.count) / values.counts[groups.row]
+    return values.number(bits_of(share, groups.row, values.rows))
+
+
+def bits_of(share: np.ndarray, row: np.ndarray, rows: int) -> np.ndarray:
+    """float64 [rows]: the entropy of each frame's shares, added up in their order."""
     known, number = np.unique(share, return_inverse=True)
-    return values.number(np.bincount(groups.row, -(known * libm.call("log2", known))[number], values.rows) + 0.0)
+    return np.bincount(row, -(known * libm.call("log2", known))[number], rows) + 0.0
 
 
 def top(walk: plan.Walk, frames: Frames) -> Vector:
@@ -272,13 +285,22 @@ def _by_category(statistic: str, choice: str) -> Callable[[plan.Walk, Frames], V
         if choice != "all":
             shown = from_end < int(walk.n)
             order, counts = order[shown], np.minimum(counts, int(walk.n))
-            ends = np.cumsum(counts)
-        pieces = [f"{key}:{value}" for key, value in zip(spell(keys.take(order)), spell(values.take(order)), strict=True)]
         step = 1 if choice == "all" else -1
-        spans = zip(ends.tolist(), counts.tolist(), strict=True)
-        return text_of([_joined(pieces[end - count : end][::step]) for end, count in spans])
+        return written(keys.take(order), values.take(order), counts, step)
 
     return apply
+
+
+def written(keys: Cells, values: Cells, counts: np.ndarray, step: int = 1) -> Vector:
+    """`category:value,...` of each frame, whose categories stand one after the other.
+
+    Args:
+        counts: how many categories each frame has.
+        step: -1: they are written from the last to the first.
+    """
+    pieces = [f"{key}:{value}" for key, value in zip(spell(keys), spell(values), strict=True)]
+    spans = zip(np.cumsum(counts).tolist(), counts.tolist(), strict=True)
+    return text_of([_joined(pieces[end - count : end][::step]) for end, count in spans])
 
 
 def _statistics(statistic: str, values: Values, holds: np.ndarray, groups: Groups) -> Cells:
@@ -308,12 +330,12 @@ def _signed(values: Values, result: np.ndarray) -> np.ndarray:
 def _joined(pieces: Sequence[str]) -> str:
     """The pieces with commas between them, as many from the first as fit."""
     whole = ",".join(pieces)
-    if 4 * (len(whole) + 1) <= _LONGEST_TEXT:
+    if 4 * (len(whole) + 1) <= LONGEST_TEXT:
         return whole
     fitting, length = [], 0
     for piece in pieces:
         length += len(piece.encode()) + 1
-        if length > _LONGEST_TEXT:
+        if length > LONGEST_TEXT:
             break
         fitting.append(piece)
     return ",".join(fitting)

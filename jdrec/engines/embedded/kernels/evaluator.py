@@ -38,6 +38,8 @@ def evaluate_aggregate(program, aggregate, row, slices, scratch, best, out):
     window = i64(aggregate, w.A_WINDOW)
     slice_ = slices + 8 * w.S_WIDTH * window
     low, high = i64(slice_, w.S_LOW), i64(slice_, w.S_HIGH)
+    if i64(aggregate, w.A_MOST) != 0 and high - low > i64(aggregate, w.A_MOST):
+        return
     has_current = i64(i64(program, w.P_WINDOWS) + 8 * w.W_WIDTH * window, w.W_HAS_CURRENT) != 0
     columns, current = i64(program, w.P_COLUMNS), i64(program, w.P_CURRENT)
     if function == w.F_COUNT:
@@ -143,4 +145,19 @@ def evaluate(jobs, count):
         evaluate_store(i64(job, 0), i64(job, 1), i64(job, 2), i64(job, 3), i64(job, 4), i64(job, 5), i64(job, 6))
 
 
-ENTRY_POINTS = {"evaluate": (evaluate, types.void(types.int64, types.int64))}
+def find_slices(program, order, rows, window, out):
+    """Where windows lie in the store.
+
+    Args (all int64, addresses where not said otherwise):
+        program, order, rows: as of `evaluate_store`.
+        window: its number.
+        out: int64 [rows, Slice.WIDTH].
+    """
+    for index in range(rows):
+        find_slice(program, i64(order, index), i64(program, w.P_WINDOWS) + 8 * w.W_WIDTH * window, out + 8 * w.S_WIDTH * index)
+
+
+ENTRY_POINTS = {
+    "evaluate": (evaluate, types.void(types.int64, types.int64)),
+    "find_slices": (find_slices, types.void(*[types.int64] * 5)),
+}
