@@ -50,9 +50,11 @@ def run_with_hydra() -> None:
     job = partial(_job, failures=failures)
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
     if not failures and sweep.failed:  # of a launcher whose jobs run elsewhere
-        failures.append(JdrecError(f"{len(sweep.failed)} jobs of the sweep failed; see {sweep.failed[0]}."))
+        failures += sweep.failed
     if failures:
-        raise failures[0]
+        from jdrec.sweep.jobs import together
+
+        raise together(failures)
 
 
 @cache
@@ -112,8 +114,10 @@ def _job(composed: Any, failures: list[JdrecError]) -> float | None:
         failure = _from_system(error) or InternalError(error, folder / "jdrec.log")
     log.debug("stopped: %s", failure)
     if runtime.mode == RunMode.MULTIRUN:
+        from jdrec.sweep.jobs import JobError
+
         log.error("job %s failed: %s", runtime.job.num, failure)
-        failure = JdrecError(f"job {runtime.job.num} of the sweep failed; its log is {folder / 'jdrec.log'}.")
+        failure = JobError(runtime.job.num, failure, folder / "jdrec.log")
     failures.append(failure)
     return math.nan
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-failed: list[Path] = []  # jobs of the sweep that has ended, wherever they ran
+if TYPE_CHECKING:
+    from jdrec.sweep.jobs import JobError
+
+failed: list[JobError] = []  # of the sweep that has ended, wherever its jobs ran
 
 
 class Leaderboard(Callback):

@@ -11,18 +11,18 @@ from typing import Any
 
 from jdrec.files import write_text
 from jdrec.sweep.configurations import Configuration, configurations
-from jdrec.sweep.jobs import METRIC, Job, read_jobs, swept
+from jdrec.sweep.jobs import METRIC, Job, JobError, read_jobs, swept
 
 log = logging.getLogger(__name__)
 
 _SHOWN = (METRIC, "valid.logloss", "test.auc")
 
 
-def show(folder: Path) -> list[Path]:
-    """Reads the jobs and writes all of it; a sweep none of whose jobs evaluated leaves nothing. Returns the folders of those that failed."""
+def show(folder: Path) -> list[JobError]:
+    """Reads the jobs and writes all of it; a sweep none of whose jobs evaluated leaves nothing. Returns what failed."""
     jobs = read_jobs(folder)
     found = configurations(jobs)
-    failed = [job.folder for job in jobs if job.status != "finished"]
+    failed = [JobError(job.folder.name, job.error, job.log) for job in jobs if job.status != "finished"]
     if not any(job.value is not None for job in jobs):
         return failed
     _write_configurations(found, folder / "leaderboard.csv")

@@ -8,11 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jdrec.errors import StageError
+from jdrec.errors import JdrecError, StageError
 from jdrec.tracking.runs import RunFolder, read_run
 
+_LONGEST_REASON = 300  # characters
+_MOST_TOLD = 20
 OUTPUT = "output.txt"  # in the folder of a job that had a process of its own
 METRIC = "valid.auc"  # that orders a sweep, and that the study maximises
+
+
+class JobError(JdrecError):
+    """A job of a sweep failed.
+
+    Args:
+        name: its number, or its folder's name.
+        reason: why; the first line of it is told.
+        log: the file that says more.
+    """
+
+    def __init__(self, name: int | str, reason: object, log: Path):
+        line = (str(reason or "").strip() or "it left no word").splitlines()[0]
+        self.name, self.log = str(name), log
+        self.reason = line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"
+        super().__init__(f"job {name} of the sweep failed: {self.reason}\n  {log}")
+
+
+def together(errors: Sequence[JdrecError]) -> JdrecError:
+    """All failed jobs as one error, in order: a line for each reason and for each log."""
+    if len(errors) == 1:
+        return errors[0]
+    of_jobs = sorted((error for error in errors if isinstance(error, JobError)), key=lambda error: _number(Path(error.name)))
+    lines = [f"{len(errors)} jobs of the sweep failed:"]
+    for error in of_jobs[:_MOST_TOLD]:
+        lines += [f"job {error.name}: {error.reason}", f"  {error.log}"]
+    if len(of_jobs) > _MOST_TOLD:
+        lines.append(f"and {len(of_jobs) - _MOST_TOLD} more")
+    return JdrecError("\n".join(lines))
 
 
 @dataclass(frozen=True)

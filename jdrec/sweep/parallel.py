@@ -21,7 +21,7 @@ from omegaconf import OmegaConf, open_dict
 
 from jdrec.errors import JdrecError, StageError
 from jdrec.sweep.done import finished_before
-from jdrec.sweep.jobs import METRIC, OUTPUT
+from jdrec.sweep.jobs import METRIC, OUTPUT, JobError
 from jdrec.tracking.runs import read_run
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class ParallelLauncher(Launcher):
         job.result = math.nan
         said = (run.record.get("error") if run is not None else None) or _last_line(job.folder / OUTPUT)
         log.error("job %s failed: %s", job.number, said)
-        failure = JdrecError(f"job {job.number} of the sweep failed; its log is {job.folder / OUTPUT}.")
+        failure = JobError(job.number, said, job.folder / OUTPUT)
         self.task_function.keywords["failures"].append(failure)  # composition.run_with_hydra ends with it
 
 

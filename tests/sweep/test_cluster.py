@@ -46,7 +46,7 @@ def test_jobs_of_other_processes_are_told_apart(tmp_path: Path) -> None:
     sweep = ("-m", "+experiment=jd_demo", "task=check", "model.embedding_dim=0,2", "hydra/launcher=submitit_local", "hydra.sweep.dir=sweep")
     done = jdrec(*sweep, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
-    assert "error: 1 jobs of the sweep failed; see sweep/0." in done.stderr
+    assert "error: job 0 of the sweep failed: model.embedding_dim: 0 does not fit" in done.stderr
     failed, finished = read_jobs(tmp_path / "sweep")
     assert (failed.status, finished.status) == ("failed", "finished")
     assert failed.error == "model.embedding_dim: 0 does not fit: Expected 'int' >= 1. Length of an embedding vector."

@@ -12,7 +12,7 @@ import pytest
 
 from jdrec.sweep import end
 from jdrec.sweep.configurations import configurations
-from jdrec.sweep.jobs import read_jobs
+from jdrec.sweep.jobs import JobError, read_jobs, together
 from tests.conftest import needs_module
 from tests.sweep.small import AUC, a_job, a_sweep
 
@@ -81,6 +81,18 @@ def test_a_job_that_wrote_no_record_says_why_by_its_output(tmp_path: Path) -> No
     (job / "output.txt").write_text("warm up\nerror: model.embedding_dim: 0 does not fit.\n")
     (found,) = read_jobs(tmp_path)
     assert (found.status, found.value, found.error) == ("failed", None, "model.embedding_dim: 0 does not fit.")
+
+
+def test_every_failed_job_is_told_with_its_reason_and_log(tmp_path: Path) -> None:
+    (only,) = end.show(a_sweep(tmp_path))
+    assert str(together([only])) == f"job 12 of the sweep failed: ConfigError: <b>0</b> does not fit\n  {tmp_path}/12/jdrec.log"
+    errors = [JobError(number, f"reason {number}\nand more", Path(f"{number}/jdrec.log")) for number in (11, 2, 1)]
+    assert str(together(errors)) == (
+        "3 jobs of the sweep failed:\njob 1: reason 1\n  1/jdrec.log\njob 2: reason 2\n  2/jdrec.log\njob 11: reason 11\n  11/jdrec.log"
+    )
+    many = str(together([JobError(number, "x" * 1000, Path("log")) for number in range(50)]))
+    assert many.endswith("  log\nand 30 more") and max(map(len, many.splitlines())) < 320
+    assert str(JobError(3, None, Path("log"))) == "job 3 of the sweep failed: it left no word\n  log"
 
 
 def page_of(folder: Path) -> str:

@@ -122,6 +122,8 @@ def test_a_failed_job_is_told_at_once_the_others_go_on_and_only_it_runs_again(tm
     first = jdrec(*sweep, cwd=tmp_path)
     assert first.returncode == 1
     assert "job 0 failed: model.embedding_dim: 0 does not fit" in first.stderr + first.stdout
+    assert "error: 2 jobs of the sweep failed:\njob 0: model.embedding_dim: 0 does not fit" in first.stderr
+    assert "\n  sweep/2/output.txt" in first.stderr
     assert {path.parent.name for path in (tmp_path / "sweep").glob("*/metrics.json")} == {"1", "3"}
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/metrics.json")}
     again = jdrec(*sweep, cwd=tmp_path)
