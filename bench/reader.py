@@ -3,7 +3,8 @@
     python bench/reader.py [--rows 4000000] [--memory-rows 1000000] [--threads 2] [--json FILE]
 
 41 ids a row as preprocessing writes them: 20 fields of 2 to 100 values, 21 of 1,170 to 11 million, Zipf-distributed. With fewer rows in memory than there
-are, they are held on disk and shuffled in windows. The peak is that of a process of its own that reads and runs through two epochs.
+are, they are held on disk and shuffled in windows. Three speeds, with the samples on disk and in memory: from Parquet with a vocabulary to learn, which a training does
+once; from Parquet with the vocabulary known; and shuffled batches from the row numbers that came of either. The peak is that of a process of its own that does all of it.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def main() -> None:
             with get_context("spawn").Pool(1) as process:
                 found = process.apply(measure, (Path(folder), memory_rows, arguments.threads))
             figures |= {f"{where}: {name}": value for name, value in found.items()}
+        with get_context("spawn").Pool(1) as process:
+            figures |= process.apply(parts, (Path(folder), arguments.threads))
     figures["load average"] = os.getloadavg()[0]
     common.report("reader", figures, arguments.json)
 
@@ -69,11 +72,14 @@ def measure(folder: Path, memory_rows: int | None, threads: int) -> dict[str, fl
         figures[f"{name}, processor s a million rows"] = (time.process_time() - used) / rows * 1e6
         return result
 
-    file = SampleFile(folder, "train", layout, threads=threads)
-    timed("ids counted and made rows", len(file), lambda: file.learn_and_read(memory_rows=memory_rows, folder=folder))
-    vocabulary, split = file.learn_and_read(memory_rows=memory_rows, folder=folder)
-    if memory_rows is None:
-        timed("ids of a known vocabulary made rows", len(file), lambda: file.read(vocabulary))
+    def open_file() -> SampleFile:
+        return SampleFile(folder, "train", layout, threads=threads)
+
+    rows = len(open_file())
+    where = {"memory_rows": memory_rows, "folder": folder}
+    timed("from Parquet, ids to learn", rows, lambda: open_file().learn_and_read(**where))
+    vocabulary = open_file().learn()
+    split = timed("from Parquet, ids known", rows, lambda: open_file().read(vocabulary, **where))
     stream = ShuffledStream(split, BATCH, seed=1)
     batches = len(split) // BATCH
 
@@ -83,9 +89,50 @@ def measure(folder: Path, memory_rows: int | None, threads: int) -> dict[str, fl
                 pass
 
     for number in (0, 1):
-        timed(f"shuffled batches, epoch {number + 1}", batches * BATCH, partial(epoch, number))
+        timed(f"from row numbers, shuffled, epoch {number + 1}", batches * BATCH, partial(epoch, number))
     figures["ids known, million"] = vocabulary.rows / 1e6
     figures["peak memory above the start, bytes a row"] = (peak_memory() - before) / len(split)
+    return figures
+
+
+def parts(folder: Path, threads: int) -> dict[str, float]:
+    """What the way from Parquet is made of: rows a second of each part alone, all threads."""
+    import pyarrow.parquet as pq
+
+    from jdrec.training.columns import ColumnFile
+    from jdrec.training.data import read_layout
+    from jdrec.training.reader import SampleFile
+
+    layout, metadata = read_layout(folder), pq.read_metadata(folder / "train.parquet")
+    columns = ColumnFile(folder / "train.parquet", metadata)
+    room = [np.empty(ROW_GROUP, np.int32) for _ in range(threads)]
+
+    def by_thread(work: Callable[[int, int, str], Any]) -> Callable[[], None]:
+        def run(thread: int) -> None:
+            for group in range(thread, metadata.num_row_groups, threads):
+                for name in layout.columns:
+                    work(thread, group, name)
+
+        def in_all() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(run, range(threads)))
+
+        return in_all
+
+    file = SampleFile(folder, "train", layout, threads=threads)
+    ways = {
+        "Arrow's decoding": by_thread(lambda thread, group, name: columns.numbers(group, name)),
+        "distinct ids and references decoded": by_thread(
+            lambda thread, group, name: columns.coded(group, name, room[thread][: metadata.row_group(group).num_rows])
+        ),
+        "learning alone": file.learn,
+        "first write to memory of the result's size": lambda: np.empty((len(file), FIELDS), np.int32).fill(1),
+    }
+    figures = {}
+    for name, work in ways.items():
+        start = time.perf_counter()
+        work()
+        figures[f"parts: {name}, rows/s"] = len(file) / (time.perf_counter() - start)
     return figures
 
 
@@ -95,7 +142,7 @@ def write_samples(folder: Path, rows: int) -> float:
     import pyarrow.parquet as pq
 
     random = np.random.default_rng(0)
-    schema = pa.schema([("Label", pa.float32()), *((f"C{i}", pa.int64()) for i in range(FIELDS))])
+    schema = pa.schema([pa.field("Label", pa.float32(), False), *(pa.field(f"C{i}", pa.int64(), False) for i in range(FIELDS))])
     options: dict[str, Any] = {"compression": "lz4", "write_statistics": False}
     with pq.ParquetWriter(folder / "train.parquet", schema, **options) as writer:
         for start in range(0, rows, ROW_GROUP):

@@ -43,6 +43,11 @@ class ColumnFile:
             if column.physical_type == "INT64" and column.max_repetition_level == 0 and column.max_definition_level <= 1
         }
 
+    def size(self, name: str) -> int:
+        """Bytes of a column in the first row group, 0 without any: what reading it takes, compared with others."""
+        place = self._metadata.schema.names.index(name)
+        return self._metadata.row_group(0).column(place).total_compressed_size if self._metadata.num_row_groups else 0
+
     def numbers(self, group: int, name: str) -> np.ndarray:
         """The values [n] of a column in a row group."""
         import pyarrow.parquet as pq
@@ -115,7 +120,7 @@ def _unpacked(content: np.ndarray, size: int, codec: str | None) -> np.ndarray |
 
     if codec is not None:
         try:
-            content = np.frombuffer(pa.Codec(codec).decompress(pa.py_buffer(content), size), np.uint8)
+            content = np.frombuffer(pa.Codec(codec).decompress(content, size, asbytes=True), np.uint8)
         except OSError:  # Hadoop's framing of LZ4 bears the same name in the metadata
             return None
     return content if len(content) == size else None

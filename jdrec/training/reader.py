@@ -84,18 +84,20 @@ class SampleFile:
     def learn(self, min_count: int = 1, most_rows: int | None = None, known: Vocabulary | None = None) -> Vocabulary:
         """`Vocabulary.learn` of the file's samples."""
         layout = self.layout
-        none = np.empty(0, np.int64), np.empty(0, np.int64)
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))] * len(layout.names)
 
-        def count(i: int) -> tuple[np.ndarray, np.ndarray]:
-            if layout.encodings[i] is Encoding.NUMERIC:
-                return none
+        def count(i: int) -> None:
             counter, room = self._ids.counter(), np.empty(int(np.diff(self._firsts).max(initial=0)), np.int32)
             for group in range(self._metadata.num_row_groups):
                 for name in self._names(i):
                     counter.update(*self._counted(group, name, room))
-            return counter.items()
+            found[i] = counter.items()
 
-        found = self._in_threads(count, range(len(layout.names)))
+        fields = [i for i, encoding in enumerate(layout.encodings) if encoding is not Encoding.NUMERIC]
+        fields.sort(
+            key=lambda i: sum(map(self._columns.size, self._names(i))), reverse=True
+        )  # so that no thread is left with a large one in the end
+        self._in_threads(count, fields)
         return Vocabulary.of_counts(layout.names, layout.encodings, found, min_count, layout.slots, most_rows, known)
 
     def learn_and_read(
