@@ -1,4 +1,4 @@
-"""Hidden layers for training on the CPU: ReLU and dropout in one pass over memory, in OneFlow with the matrix products as well.
+"""Hidden layers for training on the CPU: ReLU and dropout in one pass over memory, in OneFlow together with the linear map.
 
 A layer stays three modules, so that parameters have the names that the plain ones give them; what a module does not do, the one before
 has done. Arrays and tensors on the CPU share their memory: nothing is copied between the framework and NumPy.
@@ -50,7 +50,7 @@ def torch_hidden(torch: Any, draws: Draws) -> Hidden:
 
 
 def oneflow_hidden(flow: Any, draws: Draws) -> Hidden:
-    """A whole layer with NumPy's BLAS: the one in OneFlow's wheel runs on one thread, whatever it is told."""
+    """A whole layer: OneFlow's matrix products; bias, ReLU and dropout in one pass in their memory."""
 
     def function(layer: int, rate: float) -> Any:
         # A class a layer: a function takes tensors and nothing else, and has to give a gradient for each.
@@ -59,10 +59,10 @@ def oneflow_hidden(flow: Any, draws: Draws) -> Hidden:
 
             @staticmethod
             def forward(ctx: Any, x: Any, weight: Any, bias: Any) -> Any:
-                y = x.numpy() @ weight.numpy().T
+                output = flow._C.matmul(x, weight, transpose_b=True)
+                y = output.numpy()
                 y += bias.numpy()
                 draws.relu_dropout(layer, y, rate)
-                output = flow.from_numpy(y)
                 ctx.save_for_backward(x, weight, output)
                 return output
 
@@ -70,7 +70,8 @@ def oneflow_hidden(flow: Any, draws: Draws) -> Hidden:
             def backward(ctx: Any, gradient: Any) -> tuple[Any, ...]:
                 x, weight, output = ctx.saved_tensors
                 g = relu_dropout_gradient(gradient.numpy(), output.numpy(), rate)
-                return flow.from_numpy(g @ weight.numpy()), flow.from_numpy(g.T @ x.numpy()), flow.from_numpy(g.sum(0))
+                y = flow.from_numpy(g)
+                return flow._C.matmul(y, weight), flow._C.matmul(y, x, transpose_a=True), flow.from_numpy(g.sum(0))
 
         return Function
 
@@ -82,34 +83,9 @@ def oneflow_hidden(flow: Any, draws: Draws) -> Hidden:
         def forward(self, x: Any) -> Any:
             if self.training:
                 return self.function.apply(x, self.weight, self.bias)
-            return flow.relu(flow.from_numpy(x.numpy() @ self.weight.numpy().T + self.bias.numpy()))
+            return flow.relu(super().forward(x))
 
     def hidden(width: int, units: int, dropout: float) -> list[Any]:
         return [Layer(width, units, dropout), flow.nn.Identity(), flow.nn.Identity()]
 
     return hidden
-
-
-def oneflow_linear(flow: Any) -> type:
-    """A Linear with NumPy's BLAS, for the products that are no hidden layer."""
-
-    class Product(flow.autograd.Function):
-        """x @ weight.T; x [n, in], weight [out, in]."""
-
-        @staticmethod
-        def forward(ctx: Any, x: Any, weight: Any) -> Any:
-            ctx.save_for_backward(x, weight)
-            return flow.from_numpy(x.numpy() @ weight.numpy().T)
-
-        @staticmethod
-        def backward(ctx: Any, gradient: Any) -> tuple[Any, ...]:
-            x, weight = ctx.saved_tensors
-            g = gradient.numpy()
-            return flow.from_numpy(g @ weight.numpy()), flow.from_numpy(g.T @ x.numpy())
-
-    class Linear(flow.nn.Linear):
-        def forward(self, x: Any) -> Any:
-            product = Product.apply(x, self.weight)
-            return product if self.bias is None else product + self.bias
-
-    return Linear

@@ -94,6 +94,13 @@ class ModuleNetwork:
             parameter.data = other._modules[name].data
         self.parameters = other.parameters
 
+    def move(self, memory: dict[str, np.ndarray]) -> None:
+        """From now on the parameters are in `memory`, with the values that they have."""
+        for name, parameter in self._modules.items():
+            memory[name][...] = self.parameters[name]
+            parameter.data = self._flow.from_numpy(memory[name])
+        self.parameters = memory
+
     def logits(self, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
         self._model.eval()
         with self._flow.no_grad(), self._autocast():

@@ -37,7 +37,7 @@ class Parts:
         self._slices: list[slice] = []
 
     def forward(self, vectors: np.ndarray, weights: np.ndarray, step: int) -> np.ndarray:
-        slices = self._slices = self._cut(len(vectors))
+        slices = self._slices = cut(len(vectors), len(self._networks))
         return np.concatenate(self._each(lambda network, part: network.forward(vectors[part], weights[part], step, part.start), slices))
 
     def backward(self, gradient: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -49,7 +49,9 @@ class Parts:
         return gradients, np.concatenate([vectors for _, vectors, _ in found]), np.concatenate([weights for _, _, weights in found])
 
     def logits(self, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return np.concatenate(self._each(lambda network, part: network.logits(vectors[part], weights[part]), self._cut(len(vectors))))
+        return np.concatenate(
+            self._each(lambda network, part: network.logits(vectors[part], weights[part]), cut(len(vectors), len(self._networks)))
+        )
 
     def profiler(self, folder: Path) -> AbstractContextManager:
         """Of the first part, which the calling thread computes."""
@@ -61,7 +63,8 @@ class Parts:
         others = [self._pool.submit(work, network, part) for network, part in pairs[1:]]
         return [work(*pairs[0]), *(other.result() for other in others)]
 
-    def _cut(self, count: int) -> list[slice]:
-        """Parts of about the same size, fewer where they would be small."""
-        bounds = np.linspace(0, count, max(1, min(len(self._networks), count // LEAST)) + 1).astype(int).tolist()
-        return [slice(start, end) for start, end in pairwise(bounds)]
+
+def cut(count: int, most: int) -> list[slice]:
+    """At most so many parts of about the same size, fewer where they would be small."""
+    bounds = np.linspace(0, count, max(1, min(most, count // LEAST)) + 1).astype(int).tolist()
+    return [slice(start, end) for start, end in pairwise(bounds)]

@@ -12,7 +12,7 @@ from jdrec.models import BUILDERS, FieldSpec, ModelSpec, build, numpy_nn
 from jdrec.models.initial import initial_weights
 from jdrec.models.namespace import namespace
 from jdrec.training.dropout import Draws
-from jdrec.training.hidden_layers import oneflow_hidden, oneflow_linear, torch_hidden
+from jdrec.training.hidden_layers import oneflow_hidden, torch_hidden
 from tests.models.formulas import SHAPES, by_hand, inputs, parameters, spec
 
 FRAMEWORKS = [pytest.param("torch", marks=pytest.mark.torch), pytest.param("oneflow", marks=pytest.mark.oneflow)]
@@ -32,7 +32,7 @@ def module(flow: Any, model: ModelSpec, seed: int = 5) -> Any:
     """As training on the CPU has it."""
     if flow.__name__ == "torch":
         return build(namespace(flow, hidden=torch_hidden(flow, Draws(seed))), model)
-    return build(namespace(flow, Linear=oneflow_linear(flow), hidden=oneflow_hidden(flow, Draws(seed))), model)
+    return build(namespace(flow, hidden=oneflow_hidden(flow, Draws(seed))), model)
 
 
 def set_parameters(flow: Any, made: Any, values: dict[str, np.ndarray]) -> None:

@@ -228,11 +228,3 @@ def test_evaluating_what_has_no_metric(samples: Path, tmp_path: Path) -> None:
     pq.write_table(table.drop_columns(["C2"]), tmp_path / "test.parquet")
     with pytest.raises(DataError, match="has no column C2"):
         training.evaluate(report.checkpoint, tmp_path, "test")
-
-
-def test_threads_hold_for_the_matrix_products_too(samples: Path, tmp_path: Path) -> None:
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    with threadpool_limits():  # puts the numbers back that it finds
-        training.train(MODEL, trainer(framework="oneflow", train_batches=2, threads=1), samples, tmp_path, seed=1)
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
