@@ -245,11 +245,16 @@ class ShuffledStream:
 
 
 class SingleBatch:
-    """The first batch of a stream, over and over."""
+    """The first batch of a stream, over and over; and to look at how it is learnt, a split of this batch alone."""
 
     def __init__(self, stream: ShuffledStream):
         self._index = stream.index(0)
         self.split, self.batch_size = stream.split, stream.batch_size
+        self.labels = self.batch(0).labels
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """The one batch."""
+        yield self.batch(0)
 
     def batch(self, k: int) -> Batch:
         """The first batch, whatever k is."""

@@ -30,6 +30,7 @@ from jdrec.training.schedule import Schedule
 log = logging.getLogger(__name__)
 
 End = Literal["early stop", "train_batches", "interrupted"]
+_LEARNT = 0.01  # logloss of a batch that is known by heart
 _PROFILE_FROM = 10  # batches: caches are warm, code is compiled
 
 
@@ -51,10 +52,10 @@ class Evaluation:
     metrics: dict[str, float]
     interval: dict[str, list[float]] = field(default_factory=dict)
 
-    def stated(self) -> str:
+    def stated(self, split: str = "valid") -> str:
         """AUC and logloss with their intervals."""
         auc, logloss = (stated(self.metrics[name], self.interval.get(name)) for name in ("auc", "logloss"))
-        return f"valid AUC {auc} logloss {logloss}"
+        return f"{split} AUC {auc} logloss {logloss}"
 
 
 @dataclass
@@ -74,6 +75,7 @@ class TrainReport:
     samples_per_second: float
     device: str
     parameters: int
+    watched: str = "valid"  # split of the evaluations; "batch" with trainer.overfit_batch
 
     @property
     def interrupted(self) -> bool:
@@ -87,7 +89,7 @@ class TrainReport:
     def summary(self) -> str:
         """One line for the log."""
         kept = [evaluation for evaluation in self.history if evaluation.metrics == self.best]
-        metrics = f", {kept[-1].stated()}" if kept else ""
+        metrics = f", {kept[-1].stated(self.watched)}" if kept else ""
         return (
             f"{self.step:,} batches, {self.epoch:.1f} epochs on {self.device}, {self.samples_per_second:,.0f} samples/s, "
             f"{self.parameters:,} parameters, ended by {self.end}{metrics}"
@@ -116,7 +118,7 @@ class Loop:
     Args:
         adapter: the model in its framework.
         train: samples to learn from.
-        valid: samples that early stop watches.
+        valid: samples that early stop watches; with trainer.overfit_batch that is the one batch instead.
         config: the trainer's configuration.
         schedule: of the learning rate.
         out: folder of the checkpoints: best/, and step_N/ and initial/ where configured.
@@ -132,7 +134,7 @@ class Loop:
 
     adapter: Adapter
     train: Split
-    valid: Split
+    valid: Split | SingleBatch
     config: TrainerConfig
     schedule: Schedule
     out: Path
@@ -160,6 +162,7 @@ class Loop:
         self._pending: list[SupportsFloat] = []  # of the last batches, not yet fetched from the device
         self._saved_best = False
         self._note: str | None = None  # for the progress display
+        self._watched = "batch" if config.overfit_batch else "valid"
         self._who = f"{self.title}: " if self.title else ""
         self._pause = 0.0  # seconds spent on evaluation and checkpoints
         self._first = 0  # batch that this process began with
@@ -189,7 +192,9 @@ class Loop:
         config = self.config
         interval = config.eval_interval or self.epoch_batches
         shuffled = ShuffledStream(self.train, config.batch_size, self.seed)
-        stream: Stream = SingleBatch(shuffled) if config.overfit_batch else shuffled
+        stream: Stream = shuffled
+        if config.overfit_batch:
+            stream = self.valid = SingleBatch(shuffled)
         batches = self.adapter.batches(stream)
         mark, marked = time.perf_counter(), self.step
         with ExitStack() as profile:
@@ -221,8 +226,10 @@ class Loop:
                         self._save_snapshot()
                     pause = time.perf_counter() - before
                     mark, self._pause = mark + pause, self._pause + pause  # samples/s is of training alone
-        if config.profile and self.step - self._first <= _PROFILE_FROM:
-            log.warning("%strainer.profile: nothing to trace, training ended within the first %d batches", self._who, _PROFILE_FROM)
+        if config.profile and self.adapter.is_main:
+            self._tell_of_profile(config.profile)
+        if config.overfit_batch and self.history and self.adapter.is_main:
+            self._judge_overfitting()
         return "early stop" if self.early_stop.stop else "train_batches"
 
     def _profile(self, stack: ExitStack) -> None:
@@ -232,6 +239,27 @@ class Loop:
             stack.enter_context(self.adapter.profiler(self.out))
         elif done == _PROFILE_FROM + self.config.profile:
             stack.close()
+
+    def _tell_of_profile(self, batches: int) -> None:
+        traced = min(self.step - self._first - _PROFILE_FROM, batches)
+        if traced <= 0:
+            log.warning("%strainer.profile: nothing to trace, training ended within the first %d batches", self._who, _PROFILE_FROM)
+            return
+        files = ", ".join(sorted(file.name for file in self.out.glob("trace*.json")))
+        log.info("%strainer.profile: %s batches in %s, beside the checkpoints; Perfetto opens them", self._who, f"{traced:,}", files)
+
+    def _judge_overfitting(self) -> None:
+        loss = self.history[-1].logloss
+        if loss < _LEARNT:
+            log.info("%strainer.overfit_batch: the model has learnt its batch by heart, logloss %.1e", self._who, loss)
+        else:
+            log.warning(
+                "%strainer.overfit_batch: after %s batches the logloss of the one batch is still %.4f: with model.dropout=0, enough batches "
+                "and a fitting learning rate it should vanish, or the model has a mistake",
+                self._who,
+                f"{self.step:,}",
+                loss,
+            )
 
     def _fetch_losses(self, rate: float, stream: Stream) -> None:
         first = self.step - len(self._pending) + 1
@@ -295,7 +323,7 @@ class Loop:
                 f"{self.step:,}",
                 evaluation.epoch,
                 evaluation.train_loss,
-                evaluation.stated(),
+                evaluation.stated(self._watched),
                 "  best" if best else "",
             )
         if self.config.save_after_each_eval:
@@ -366,6 +394,7 @@ class Loop:
             samples_per_second=(self.step - self._first) * self.config.batch_size / max(seconds - self._pause, 1e-9),
             device=self.adapter.device,
             parameters=sum(array.size for array in self.adapter.weights().values()),
+            watched=self._watched,
         )
 
     def _epoch(self) -> float:

@@ -113,7 +113,7 @@ def train(
     loop = Loop(
         adapter,
         splits["train"],
-        splits["train"] if trainer.overfit_batch else splits["valid"],
+        splits["valid"],
         trainer,
         schedule,
         out,

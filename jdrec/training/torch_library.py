@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
@@ -69,7 +71,10 @@ def _network(torch: Any, spec: ModelSpec, config: TrainerConfig, seed: int) -> M
 @contextmanager
 def _profiler(folder: Path) -> Iterator[None]:
     """Leaves trace_torch.json."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # where there is no GPU it complains of that
     profile = load_torch().profiler.profile
-    with profile() as recorded:
-        yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Profiler clears events", UserWarning)  # of cycles, and there is but one
+        with profile() as recorded:
+            yield
     recorded.export_chrome_trace(str(folder / "trace_torch.json"))

@@ -53,11 +53,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return keep_users(write_samples(tmp_path_factory.mktemp("kept"), {"train": 2000, "valid": 600, "test": 600}))
 
 
-def test_overfits_a_batch(samples: Path, tmp_path: Path) -> None:
+def test_overfits_a_batch(samples: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = msgspec.structs.replace(MODEL, dropout=0.0)
+    caplog.set_level("INFO", "jdrec.training")
     report = training.train(model, trainer(overfit_batch=True, train_batches=200, eval_interval=50), samples, tmp_path, seed=1)
     assert report.step == 200
     assert report.history[-1].train_loss < 0.01 < report.history[0].train_loss
+    last = report.history[-1]  # of the batch itself, not of any split
+    assert last.metrics["rows"] == 100 and last.auc == 1.0 and last.logloss < 0.01
+    assert ", batch AUC 1.0000 [1.0000, 1.0000] logloss 0.00" in report.summary()
+    assert "the model has learnt its batch by heart" in caplog.text
+    training.train(model, trainer(overfit_batch=True, train_batches=5), samples, tmp_path / "short", seed=1)
+    assert "after 5 batches the logloss of the one batch is still 0." in caplog.text
 
 
 def test_epochs_end_training(samples: Path, tmp_path: Path) -> None:
@@ -82,6 +89,12 @@ def test_profile_leaves_traces(samples: Path, tmp_path: Path) -> None:
         assert all(event["ph"] == "X" and event["dur"] > 0 for event in events)
     names = {event["name"] for event in json.loads((tmp_path / "torch" / "trace_torch.json").read_text())["traceEvents"]}
     assert "aten::addmm" in names
+
+
+def test_a_profile_says_where_it_is(samples: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "jdrec.training")
+    training.train(MODEL, trainer(profile=30, train_batches=13), samples, tmp_path, seed=1)
+    assert "trainer.profile: 3 batches in trace.json, beside the checkpoints" in caplog.text
 
 
 def test_a_training_too_short_for_a_profile_says_so(samples: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
