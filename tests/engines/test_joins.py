@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from jdrec.engines.embedded import joins
 from tests.engines.conftest import feature_set_of
 from tests.engines.tables import batch, write_tables
 
@@ -51,3 +54,46 @@ def test_strings_and_expressions_of_joined_columns(tmp_path: Path) -> None:
 
 def test_an_empty_table_joins_nothing(tmp_path: Path) -> None:
     assert joined("on: k", [], tmp_path) == [None] * 5
+
+
+CONDITIONS: dict[str, Callable[[dict, dict], bool]] = {
+    "at < t1.ts": lambda row, request: row["at"] is not None and row["at"] < request["ts"],
+    "t1.ts >= at and v > 3": lambda row, request: row["at"] is not None and row["at"] <= request["ts"] and row["v"] > 3,
+    "n = t1.n": lambda row, request: row["n"] is not None and row["n"] == request["n"],
+    "t1.n = n and at <= t1.ts and v != 5": lambda row, request: (
+        None not in (row["n"], row["at"]) and row["n"] == request["n"] and row["at"] <= request["ts"] and row["v"] != 5
+    ),
+    "at > t1.ts": lambda row, request: row["at"] is not None and row["at"] > request["ts"],
+    "at < t1.ts or n = t1.n": lambda row, request: (
+        (row["at"] is not None and row["at"] < request["ts"]) or (row["n"] is not None and row["n"] == request["n"])
+    ),
+    "v = 7": lambda row, request: row["v"] == 7,
+}
+
+
+@pytest.mark.parametrize("order_by", ["", ", order_by: at"])
+@pytest.mark.parametrize("condition", list(CONDITIONS))
+def test_the_last_row_that_satisfies_a_condition(condition: str, order_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joins, "_FIRST_LOOK", 2)
+    random = Random(3)
+    feature_set = feature_set_of(
+        TABLES, f"joins: {{j: {{last_join: t2, on: k{order_by}, where: '{condition}'}}}}\nfeatures: {{x: {{expr: j.s}}}}"
+    )
+    requests = [
+        {"id": str(place), "ts": random.randrange(0, 30), "k": random.choice(["a", "b", "", None]), "n": random.choice([None, 1, 2, 3])}
+        for place in range(60)
+    ]
+    others = [
+        {"k": random.choice(["a", "a", "b", None]), "n": random.choice([None, 1, 2, 3]), "at": random.choice([None, *range(30)])}
+        | {"v": random.randrange(10), "s": f"s{place}"}
+        for place in range(150)
+    ]
+
+    def expected(request: dict) -> str | None:
+        found = [row for row in others if row["k"] is not None and row["k"] == request["k"]]
+        if order_by:
+            found.sort(key=lambda row: -1 if row["at"] is None else row["at"])
+        return next((row["s"] for row in reversed(found) if CONDITIONS[condition](row, request)), None)
+
+    rows = batch(feature_set, write_tables(feature_set, {"t1": requests, "t2": others}, tmp_path), tmp_path)
+    assert [row["x"] for row in rows] == [expected(request) for request in requests]

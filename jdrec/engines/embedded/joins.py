@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jdrec.engines.embedded.conditions import conjuncts
 from jdrec.engines.embedded.expressions import evaluate
 from jdrec.engines.embedded.keys import Groups
 from jdrec.engines.embedded.vector import Vector
@@ -14,6 +15,7 @@ from jdrec.features import expression as ast
 from jdrec.features.spec import Join
 
 _MOST_PAIRS = 1 << 21  # requests and candidates that are compared at a time
+_FIRST_LOOK, _LOOK_FURTHER = 16, 4  # candidates of a request that are looked at first, and how many times as many then
 
 
 def last_join(
@@ -28,8 +30,10 @@ def last_join(
     Args:
         joins: columns of the earlier joins.
     """
-    groups = Groups(left_keys(join, request, joins), rows)
-    keys = [table[right] for _, right in join.on]
+    left, keys = left_keys(join, request, joins), [table[right] for _, right in join.on]
+    for one, other in equalities(join, request, joins, table):  # rows that are not equal cannot satisfy the condition
+        left, keys = [*left, one], [*keys, other]
+    groups = Groups(left, rows)
     group = np.where(known(keys), groups.find(keys), np.int32(-1))
     order_by = table[join.order_by] if join.order_by else None
     if join.condition is None:
@@ -44,6 +48,22 @@ def last_join(
 def left_keys(join: Join, request: Mapping[str, Vector], joins: Mapping[str, Mapping[str, Vector]]) -> list[Vector]:
     """The key columns on the left: the request's, or an earlier join's."""
     return [request[left] if via is None else joins[via][left] for via, left, _ in join.keys]
+
+
+def equalities(
+    join: Join, request: Mapping[str, Vector], joins: Mapping[str, Mapping[str, Vector]], table: Mapping[str, Vector]
+) -> list[tuple[Vector, Vector]]:
+    """Columns on the left and of the joined table that the condition wants to be equal, as far as they can be keys."""
+    found = []
+    for part in conjuncts(join.condition) if join.condition is not None else []:
+        if not isinstance(part, ast.Binary) or part.op != "=":
+            continue
+        for own, other in ((part.left, part.right), (part.right, part.left)):
+            if isinstance(own, ast.Column) and own.table == join.name and isinstance(other, ast.Column) and other.table != join.name:
+                left, right = (request if other.table is None else joins[other.table])[other.name], table[own.name]
+                if left.type is right.type and left.type is not None and not left.type.is_float:
+                    found.append((left, right))
+    return found
 
 
 def known(keys: Sequence[Vector]) -> np.ndarray:
@@ -90,6 +110,11 @@ class _Pairs:
     def other(self, node: ast.Node) -> Vector:
         raise TypeError(f"{type(node).__name__} is not an expression over one row")
 
+    def satisfy(self, condition: ast.Node) -> np.ndarray:
+        """bool [pairs]: where a condition is true."""
+        holds = evaluate(condition, self).spread(len(self.row))
+        return holds.is_valid & (holds.data != 0)
+
 
 def last_satisfying(
     join: Join,
@@ -106,16 +131,58 @@ def last_satisfying(
         candidates: rows of the table; each request's are those from `begins` on, `counts` of them, the preferred one last.
     """
     assert join.condition is not None
-    chosen = np.full(len(counts), -1, np.int64)
-    for start, stop in portions(counts, _MOST_PAIRS):
-        sizes = counts[start:stop]
-        row = np.repeat(np.arange(start, stop), sizes)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + begins[row]
-        candidate = candidates[place]
-        holds = evaluate(join.condition, _Pairs(join.name, request, joins, table, row, candidate)).spread(len(row))
-        kept = np.flatnonzero(holds.is_valid & (holds.data != 0))
-        chosen[row[kept]] = candidate[kept]  # the last one assigned stays
+    if join.order_by is not None and counts.max(initial=0) > _FIRST_LOOK:
+        counts = _earlier(join, request, joins, table, candidates, begins, counts)
+    chosen, left, look = np.full(len(counts), -1, np.int64), counts.copy(), _FIRST_LOOK
+    waiting = np.flatnonzero(left)
+    while len(waiting):  # at more and more candidates, from the last one back, until one satisfies the condition
+        looks = np.minimum(left[waiting], look)
+        for start, stop in portions(looks, _MOST_PAIRS):
+            sizes = looks[start:stop]
+            row = np.repeat(waiting[start:stop], sizes)
+            first = begins[row] + left[row] - np.repeat(sizes, sizes)
+            candidate = candidates[first + np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)]
+            kept = np.flatnonzero(_Pairs(join.name, request, joins, table, row, candidate).satisfy(join.condition))
+            chosen[row[kept]] = candidate[kept]  # the last one assigned stays
+        left[waiting] -= looks
+        waiting = waiting[(chosen[waiting] < 0) & (left[waiting] > 0)]
+        look *= _LOOK_FURTHER
     return chosen
+
+
+def _earlier(
+    join: Join,
+    request: Mapping[str, Vector],
+    joins: Mapping[str, Mapping[str, Vector]],
+    table: Mapping[str, Vector],
+    candidates: np.ndarray,
+    begins: np.ndarray,
+    counts: np.ndarray,
+) -> np.ndarray:
+    """int64 [requests]: how many candidates are left where a condition such as `since < request.at` bounds the column that orders them."""
+    assert join.condition is not None and join.order_by is not None
+    missing = np.append(0, np.cumsum(~table[join.order_by].is_valid[candidates]))  # NULL comes first and satisfies nothing
+    nulls = missing[begins + counts] - missing[begins]
+    for bound in filter(lambda part: _bounds(part, join), conjuncts(join.condition)):
+        low, high = nulls.copy(), counts.copy()
+        open_ = np.flatnonzero(low < high)
+        while len(open_):
+            middle = (low[open_] + high[open_]) // 2
+            holds = _Pairs(join.name, request, joins, table, open_, candidates[begins[open_] + middle]).satisfy(bound)
+            low[open_[holds]] = middle[holds] + 1
+            high[open_[~holds]] = middle[~holds]
+            open_ = open_[low[open_] < high[open_]]
+        counts = np.where(low > nulls, low, 0)
+    return counts
+
+
+def _bounds(node: ast.Node, join: Join) -> bool:
+    """Whether a condition compares what orders the candidates with something on the left, so that it holds up to some of them."""
+    if not isinstance(node, ast.Binary) or node.op not in ("<", "<=", ">", ">="):
+        return False
+    own, other = (node.left, node.right) if node.op in ("<", "<=") else (node.right, node.left)
+    is_own = isinstance(own, ast.Column) and (own.table, own.name) == (join.name, join.order_by)
+    return is_own and not any(isinstance(part, ast.Column) and part.table == join.name for part in ast.walk(other))
 
 
 def portions(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
