@@ -24,6 +24,9 @@ class Counter(Protocol):
     def items(self) -> tuple[np.ndarray, np.ndarray]:
         """(distinct ids int64 [k] ascending, how often each came int64 [k])."""
 
+    def clear(self) -> None:
+        """Forgets all, for another field."""
+
 
 class Finder(Protocol):
     """Places of known ids."""

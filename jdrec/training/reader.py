@@ -74,6 +74,7 @@ class SampleFile:
         self._first_columns = np.cumsum(self._slots) - self._slots
         self._labels, self.count, self.positives = labels, len(labels), int(np.count_nonzero(labels))
         sizes = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
+        self._largest = max(sizes, default=0)
         self._firsts = np.cumsum([0, *sizes])  # row of the file that each row group begins with
         places = self._firsts if self._kept is None else np.concatenate([[0], np.cumsum(self._kept)])[self._firsts]
         self._places = places  # sample that each row group begins with
@@ -83,15 +84,17 @@ class SampleFile:
 
     def learn(self, min_count: int = 1, most_rows: int | None = None, known: Vocabulary | None = None) -> Vocabulary:
         """`Vocabulary.learn` of the file's samples."""
-        layout = self.layout
+        layout, own = self.layout, threading.local()
         found = [(np.empty(0, np.int64), np.empty(0, np.int64))] * len(layout.names)
 
         def count(i: int) -> None:
-            counter, room = self._ids.counter(), np.empty(int(np.diff(self._firsts).max(initial=0)), np.int32)
+            if not hasattr(own, "counter"):
+                own.counter, own.room = self._ids.counter(), np.empty(self._largest, np.int32)
+            own.counter.clear()
             for group in range(self._metadata.num_row_groups):
                 for name in self._names(i):
-                    counter.update(*self._counted(group, name, room))
-            found[i] = counter.items()
+                    own.counter.update(*self._counted(group, name, own.room))
+            found[i] = own.counter.items()
 
         fields = [i for i, encoding in enumerate(layout.encodings) if encoding is not Encoding.NUMERIC]
         fields.sort(
@@ -139,7 +142,7 @@ class SampleFile:
         split = self._empty(vocabulary, positive_weight, memory_rows, folder)
         finders = [self._ids.finder(known) for known in vocabulary.ids]
 
-        own, most = threading.local(), int(np.diff(self._firsts).max(initial=0)) + _APART
+        own = threading.local()
 
         def fill(group: int) -> None:
             begin, end = int(self._places[group]), int(self._places[group + 1])
@@ -147,7 +150,7 @@ class SampleFile:
                 if encoding is Encoding.NUMERIC or slots > 1:
                     split.put_beside(i, begin, self._column(group, i))
             if not hasattr(own, "room"):
-                own.room = np.empty((len(self.layout.columns), most), np.int32)
+                own.room = np.empty((len(self.layout.columns), self._largest + _APART), np.int32)
             self._fill_rows(group, vocabulary, finders, own.room, split.rows[begin:end])
             split.release(begin, end)
 

@@ -144,6 +144,8 @@ def test_ids_are_counted_and_put_in_order(spread: int, least: int | None) -> Non
         ids[::9] = rng.integers(least, 2**63 - 1, len(ids[::9]))
     counts = rng.integers(0, 3, len(ids))
     counter = HostCounter()
+    counter.update(np.arange(100_000) * 2**47, np.ones(100_000, np.int64))
+    counter.clear()
     for part in (slice(0, 1), slice(1, 4000), slice(4000, 4000), slice(4000, None)):
         counter.update(ids[part], counts[part])
     known, often = counter.items()
