@@ -128,7 +128,7 @@ def test_a_text_of_categories_ends_where_it_would_be_too_long(tmp_path: Path) ->
 
 def test_many_frames_are_taken_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = running("top(x, 2)", tmp_path)
-    monkeypatch.setattr(frames, "_MOST_CELLS", 2)
+    monkeypatch.setattr(frames, "MOST_CELLS", 2)
     assert list(portions(np.array([1, 1, 3, 0, 2]), 2)) == [(0, 2), (2, 3), (3, 5)]
     assert running("top(x, 2)", tmp_path) == whole
 

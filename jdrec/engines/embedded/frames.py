@@ -22,7 +22,7 @@ from jdrec.features import expression as ast
 from jdrec.features.types import SqlType
 
 T = SqlType
-_MOST_CELLS = 1 << 21  # rows of frames that lie side by side at a time
+MOST_CELLS = 1 << 21  # rows of frames that lie side by side at a time
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def compute(
         if found is not None:
             parts, done = [found], [windows.requests - first]
     rest = np.flatnonzero(~many) if parts else np.arange(len(words))
-    for start, stop in portions((high - low)[rest] + has_current, _MOST_CELLS):
+    for start, stop in portions((high - low)[rest] + has_current, MOST_CELLS):
         some = rest[start:stop]
         parts.append(WALKS[walk.name](walk, Frames(store, current, requests[some], low[some], high[some], has_current, ranks)))
         done.append(some)

@@ -9,14 +9,16 @@ import numpy as np
 from jdrec.dataset import arrow
 from jdrec.engines.embedded import libm, plan
 from jdrec.engines.embedded.categories import Categories, Chosen
+from jdrec.engines.embedded.category_walks import by_category_walked
 from jdrec.engines.embedded.exact import Units, units_of
-from jdrec.engines.embedded.frames import Cells, text_of
+from jdrec.engines.embedded.frames import MOST_CELLS, Cells, Frames, text_of
+from jdrec.engines.embedded.joins import portions
 from jdrec.engines.embedded.large import Counted, Large, Windows, holds, is_valid, looks_around, own_holds, walk_lanes
 from jdrec.engines.embedded.large_aggregates import keys
 from jdrec.engines.embedded.layout import Choice, Statistic
 from jdrec.engines.embedded.ranked import Ranked
 from jdrec.engines.embedded.vector import Vector, concatenate
-from jdrec.engines.embedded.walks import LONGEST_TEXT, bits_of, middle, spell, wide, written
+from jdrec.engines.embedded.walks import LONGEST_TEXT, WALKS, bits_of, middle, spell, spelt, wide
 from jdrec.features.types import SqlType
 
 T = SqlType
@@ -126,6 +128,37 @@ def _spread(sample: bool, root: bool) -> Road:
     return apply
 
 
+def ew_avg(walk: plan.Walk, large: Large, windows: Windows) -> Vector | None:
+    """Of the newest values alone, where what older ones would add is less than a sum's last bit."""
+    values = _Values(walk, large, windows)
+    largest = float(np.abs(np.append(values.values.astype(np.float64), values.own)).max(initial=0.0))
+    if walk.n <= 0 or not np.isfinite(largest):
+        return None
+    most = int(np.ceil(np.log(2.0**-100) / np.log(1.0 - walk.n))) if walk.n < 1 else 1
+    weight = (1.0 - walk.n) ** most
+    counted = values.counted.rows
+    first = np.maximum(values.low, values.high - most)
+    low = np.where(first > values.low, counted[first - 1] + 1, windows.low) if len(counted) else windows.low
+    result = _walked(walk, large, windows, low)
+    enough = (weight * largest < np.abs(result.data) * 2.0**-60) | (first == values.low)
+    if enough.all():
+        return result
+    rest = np.flatnonzero(~enough)
+    some = Windows(windows.requests[rest], windows.low[rest], windows.high[rest], windows.sees_current, windows.at_hand)
+    result.data[rest] = _walked(walk, large, some, some.low).data
+    return result
+
+
+def _walked(walk: plan.Walk, large: Large, windows: Windows, low: np.ndarray) -> Vector:
+    """What walking through windows from other rows on gives."""
+    parts, nothing = [], [None] * len(large.store.columns)
+    for start, stop in portions(windows.high - low + windows.sees_current, MOST_CELLS):
+        some = slice(start, stop)
+        frames = Frames(large.store, windows.at_hand, windows.requests[some], low[some], windows.high[some], windows.sees_current, nothing)
+        parts.append(WALKS[walk.name](walk, frames))
+    return concatenate(parts)
+
+
 # --- by category -------------------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +193,7 @@ def _by_category(statistic: str, choice: Choice) -> Road:
         stored, own = large.store.columns[category], windows.at_hand.columns[category]
         adding = _adding(statistic, walk, large, windows)
         if adding is None:
-            return None
+            return by_category_walked(statistic, choice, walk, large, windows)
         counted, adds, own_adds, result = adding
         what = ("categories", statistic, walk.columns, walk.condition)
         known: Categories = large.once(what, lambda: Categories(counted, stored.values[counted.rows].astype(np.int64), adds=adds))
@@ -172,11 +205,15 @@ def _by_category(statistic: str, choice: Choice) -> Road:
             own_keys, mine = some.own(own)[0].astype(np.int64), own_adds[begin : begin + len(some)]
             found = known.choose(some, own_keys, counted.own(some), order, choice, most, mine, bits)
             names = Cells(stored.type, found.category, np.ones(len(found.category), bool), large.store.dictionaries[category])
-            parts.append(written(names, result.cells(found.counts, found.sums), found.sizes))
+            parts.append(spelt(names, result.cells(found.counts, found.sums), found.sizes))
             begin += len(some)
         return concatenate(parts)
 
     return apply
+
+
+def _extreme_by_category(statistic: str, choice: Choice) -> Road:
+    return lambda walk, large, windows: by_category_walked(statistic, choice, walk, large, windows)
 
 
 class _Result:
@@ -222,10 +259,11 @@ def _adding(statistic: str, walk: plan.Walk, large: Large, windows: Windows) -> 
 
 def _categories() -> dict[str, Road]:
     result = {}
-    for statistic in ("count", "sum", "avg"):
-        result[f"{statistic}_cate"] = result[f"{statistic}_cate_where"] = _by_category(statistic, Choice.ALL)
-        result[f"top_n_key_{statistic}_cate_where"] = _by_category(statistic, Choice.KEY)
-        result[f"top_n_value_{statistic}_cate_where"] = _by_category(statistic, Choice.VALUE)
+    for statistic in ("count", "sum", "avg", "min", "max"):
+        make = _extreme_by_category if statistic in ("min", "max") else _by_category
+        result[f"{statistic}_cate"] = result[f"{statistic}_cate_where"] = make(statistic, Choice.ALL)
+        result[f"top_n_key_{statistic}_cate_where"] = make(statistic, Choice.KEY)
+        result[f"top_n_value_{statistic}_cate_where"] = make(statistic, Choice.VALUE)
     result["top_n_key_ratio_cate"], result["top_n_value_ratio_cate"] = (
         _by_category("ratio", Choice.KEY),
         _by_category("ratio", Choice.VALUE),
@@ -241,6 +279,7 @@ ROADS: dict[str, Road] = {
     "stddev_pop": _spread(sample=False, root=True),
     "var_samp": _spread(sample=True, root=False),
     "var_pop": _spread(sample=False, root=False),
+    "ew_avg": ew_avg,
     "entropy": entropy,
     **_categories(),
 }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jdrec.engines.embedded import hot, layout, native, plan
-from jdrec.engines.embedded.large import Large, Windows, slices
-from jdrec.engines.embedded.large_aggregates import Fill, fill_of
 from jdrec.engines.embedded.layout import MOST_TOP_VALUES, Aggregate, Column, Function, Program, Slice, State, Tally, Window
 from jdrec.engines.embedded.stores import Encoded, Rows, Store, zero_key
 from jdrec.features import spec
+
+if TYPE_CHECKING:
+    from jdrec.engines.embedded.large import Large, Windows
+    from jdrec.engines.embedded.large_aggregates import Fill
 
 _NONE = -1
 _SPARE = 32  # dead slots that a tally may collect besides as many as its window has rows
@@ -33,7 +36,7 @@ class StoreProgram:
         self._windows = _table([_window_words(window) for window in store.plan.windows], Window.WIDTH)
         self._tallies, self._scratch_words = self._plan_tallies()
         self._helps = [self._help(aggregate) if is_frozen else None for aggregate in store.plan.aggregates]
-        self.large = Large(store) if is_frozen and store.longest >= hot.LARGE and not any(rank is not None for rank in self.ranks) else None
+        self.large = self._large() if is_frozen else None
         self._fills = [self._fill(number) for number in range(len(store.plan.aggregates))]
         self._aggregates = _table([self._aggregate_words(number) for number in range(len(store.plan.aggregates))], Aggregate.WIDTH)
         self._columns = self._column_words(store.columns)
@@ -55,6 +58,8 @@ class StoreProgram:
 
     def _fill_large(self, rows: Rows, order: np.ndarray, job: np.ndarray, out: np.ndarray, first: int) -> None:
         """Writes what the kernels have left of large windows."""
+        from jdrec.engines.embedded.large import Windows, slices
+
         assert self.large is not None
         found: dict[int, Windows] = {}
         for number, fill in enumerate(self._fills):
@@ -70,6 +75,14 @@ class StoreProgram:
             if len(windows):
                 out[windows.requests - first, start : start + aggregate.words] = fill(aggregate, self.large, windows)
 
+    def _large(self) -> Large | None:
+        """What spares the walk through large windows; None where there can be none."""
+        if self.store.longest < hot.LARGE or any(rank is not None for rank in self.ranks):
+            return None
+        from jdrec.engines.embedded.large import Large
+
+        return Large(self.store)
+
     @property
     def _most(self) -> int:
         """Rows of a window that are walked."""
@@ -80,6 +93,8 @@ class StoreProgram:
         aggregate = self.store.plan.aggregates[number]
         if self.large is None or self._helps[number] is not None or most_rows(self.store.plan.windows[aggregate.window]) < hot.LARGE:
             return None
+        from jdrec.engines.embedded.large_aggregates import fill_of
+
         return fill_of(aggregate, self.store.columns[aggregate.column] if aggregate.column is not None else None)
 
     def job(self, rows: Rows, order: np.ndarray, out: np.ndarray, first: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:

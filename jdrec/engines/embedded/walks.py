@@ -275,27 +275,35 @@ def _by_category(statistic: str, choice: str) -> Callable[[plan.Walk, Frames], V
         groups = Groups(frames.row[kept], category.order)
         sorted_ = kept[groups.order]
         values = _statistics(statistic, Values(groups.of_value, x.take(sorted_), groups.count), holds[sorted_], groups)
-        keys = category.take(groups.order[groups.first])
-        order = np.arange(groups.count)
-        if choice == "value":
-            order = np.lexsort((order, values.values, groups.row))
-        counts = np.bincount(groups.row, minlength=frames.count)
-        ends = np.cumsum(counts)
-        from_end = ends[groups.row] - 1 - np.arange(groups.count)  # 0: the last of its frame
-        if choice != "all":
-            shown = from_end < int(walk.n)
-            order, counts = order[shown], np.minimum(counts, int(walk.n))
-        step = 1 if choice == "all" else -1
-        return written(keys.take(order), values.take(order), counts, step)
+        return written(category.take(groups.order[groups.first]), values, groups.row, frames.count, choice, int(walk.n))
 
     return apply
 
 
-def written(keys: Cells, values: Cells, counts: np.ndarray, step: int = 1) -> Vector:
-    """`category:value,...` of each frame, whose categories stand one after the other.
+def written(keys: Cells, values: Cells, row: np.ndarray, rows: int, choice: str, n: int) -> Vector:
+    """The texts of frames whose categories stand one after the other, in ascending order.
 
     Args:
-        counts: how many categories each frame has.
+        row: int64 [categories], the frame of each.
+        rows: how many frames.
+        choice, n: as of `_by_category`.
+    """
+    counts = np.bincount(row, minlength=rows)
+    if choice == "all":
+        return spelt(keys, values, counts)
+    order = np.arange(len(row))
+    if choice == "value":
+        order = np.lexsort((order, values.values, row))
+    from_end = np.cumsum(counts)[row] - 1 - np.arange(len(row))  # 0: the last of its frame
+    shown = order[from_end < n]
+    return spelt(keys.take(shown), values.take(shown), np.minimum(counts, n), -1)
+
+
+def spelt(keys: Cells, values: Cells, counts: np.ndarray, step: int = 1) -> Vector:
+    """`category:value,...` of each frame.
+
+    Args:
+        counts: how many categories each frame has, one frame after the other.
         step: -1: they are written from the last to the first.
     """
     pieces = [f"{key}:{value}" for key, value in zip(spell(keys), spell(values), strict=True)]
