@@ -128,6 +128,8 @@ def _unreadable(text: str, said: str) -> ConfigError:
     """An override that Hydra's grammar does not take."""
     key, equals, value = text.partition("=")
     name = key.lstrip("+~")
+    if not text.strip():
+        return ConfigError("an argument is empty.", hint="Is a variable of the shell unset?")
     if not equals:
         if name in get_args(Task):
             return ConfigError("there is no '='.", where=text, hint=f"Write task={name}.")

@@ -44,6 +44,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["+experiment"], "+experiment: there is no '='. Write +experiment=VALUE."),
         (["render"], "render: there is no '='. Write task=render."),
         (["trainr"], "trainr: unknown key 'trainr'. Did you mean 'trainer'?"),
+        ([""], "an argument is empty. Is a variable of the shell unset?"),
+        (["trainer.early_stop.monitor=acu"], "trainer.early_stop: monitor: there is no metric 'acu'. Did you mean 'auc'?"),
         (["=3"], "=3: there is no key before the '='."),
         (["~trainer.lerning_rate"], "trainer.lerning_rate: unknown key 'lerning_rate'. Did you mean 'learning_rate'?"),
         (["~features.windows.user_1"], "features.windows.user_1: 'user_1' is not in the composed configuration. Did you mean 'user_10'?"),

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from jdrec.config.base import PositiveInt, Section
+from jdrec.errors import nearest
+
+METRICS = ("auc", "logloss", "gauc", "pr_auc", "ece", "predicted_observed")
 
 
 class EarlyStopConfig(Section, frozen=True, kw_only=True):
@@ -20,6 +23,14 @@ class EarlyStopConfig(Section, frozen=True, kw_only=True):
     ] = "auc - logloss"
     patience: Annotated[int, Meta(ge=1, description="Evaluations without improvement before stopping.")] = 2
     min_delta: Annotated[float, Meta(ge=0, description="Least improvement that counts.")] = 1e-4
+
+    def __post_init__(self) -> None:
+        names = [name.strip() for name in self.monitor.split(" - ")]
+        if len(names) > 2:
+            raise ValueError("monitor: a difference has two metrics, as in auc - logloss")
+        for name in names:
+            if name not in METRICS:
+                raise ValueError(f"monitor: there is no metric {name!r}. {nearest(name, METRICS)}")
 
 
 class LearningRateDecayConfig(Section, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf, open_dict
 
-from jdrec.errors import JdrecError, StageError
+from jdrec.errors import ConfigError, JdrecError, StageError
 from jdrec.sweep.done import finished_before
 from jdrec.sweep.jobs import METRIC, OUTPUT, JobError
 from jdrec.tracking.runs import read_run
@@ -52,10 +52,16 @@ class ParallelLauncher(Launcher):
     def __init__(self, jobs: int = 0, cores: int = 2):
         self.jobs, self.cores = jobs, cores
 
+    def _check(self) -> None:
+        for name, value, least in (("jobs", self.jobs, 0), ("cores", self.cores, 1)):
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{value!r} is not a whole number of {least} or more.", where=f"hydra.launcher.{name}")
+
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
         self.context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        self._check()
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         self._common = set(job_overrides[0]).intersection(*job_overrides) if len(job_overrides) > 1 else set()

@@ -41,6 +41,13 @@ def jdrec(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 # --- what was done before -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("keys", "message"), [({"jobs": -1}, "hydra.launcher.jobs: -1"), ({"cores": "x"}, "hydra.launcher.cores: 'x'")])
+def test_a_wrong_number_of_jobs_is_told_before_any_runs(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parallel.ParallelLauncher(**keys).launch([["seed=1"]], 0)
+    assert str(error.value).startswith(f"{message} is not a whole number of ")
+
+
 def test_a_finished_job_of_the_same_configuration_is_not_run_again(tmp_path: Path) -> None:
     config = composed("+experiment=jd_demo", "seed=3")
     record = {"task": "report", "status": "finished", "config": json.loads(msgspec.json.encode(config))}
