@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdrec.errors import ServingError, StageError
-from jdrec.files import locked, write_text
+from jdrec.files import locked, replacing_folder, write_text
 from jdrec.paths import TEMPLATES
 from jdrec.serving import bundle, pbtxt
 from jdrec.serving.definition import describe, first_difference
@@ -62,13 +62,11 @@ def export(feature_set: FeatureSet, config: Config, *, checkpoint: Path, samples
     for needed in (checkpoint / "checkpoint.json", *(samples / name for name in _SERVICE_FILES)):
         if not needed.is_file():
             raise StageError(f"{needed} is missing.", hint="Train first: task=train.")
-    out.mkdir(parents=True, exist_ok=True)
-    model, staging = out / triton.model, out / f".{triton.model}.{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        version = staging / str(triton.version)
-        version.mkdir(parents=True)
-        (staging / "config.pbtxt").write_text(text, encoding="utf-8")
+    model = out / triton.model
+    with replacing_folder(model) as staged:
+        version = staged / str(triton.version)
+        version.mkdir()
+        (staged / "config.pbtxt").write_text(text, encoding="utf-8")
         if triton.backend == "python":
             _write_python_model(checkpoint, version)
         else:
@@ -79,11 +77,6 @@ def export(feature_set: FeatureSet, config: Config, *, checkpoint: Path, samples
         (version / STATISTICS).write_text(figures + "\n", encoding="utf-8")
         definition = json.dumps(describe(feature_set), indent=1, ensure_ascii=False)
         (version / "features.json").write_text(definition + "\n", encoding="utf-8")
-        if model.exists():
-            shutil.rmtree(model)
-        os.replace(staging, model)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return model
 
 
@@ -173,7 +166,7 @@ def publish(run: Path, config: Config, repository: Path) -> tuple[str, int]:
             )
         write_text(model / "config.pbtxt", text)
         version = max((int(item.name) for item in model.iterdir() if item.name.isdigit()), default=0) + 1
-        staging = repository / f".{name}.{version}.{os.getpid()}"
+        staging = repository / f".{name}.{version}.{os.getpid()}"  # not beside its place, where Triton looks for versions
         try:
             shutil.copytree(source, staging)
             os.replace(staging, model / str(version))

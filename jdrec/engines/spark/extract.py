@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ from jdrec.engines.spark.session import Session, open_session
 from jdrec.engines.spark.staging import read_files, read_table, stage_positions
 from jdrec.errors import DataError, EngineError
 from jdrec.features.types import SqlType
+from jdrec.files import replacing, replacing_folder
 
 if TYPE_CHECKING:
     from jdrec.config import Config
@@ -59,7 +59,9 @@ def extract(feature_set: FeatureSet, tables: TableSet, out: Path, *, config: Con
             rows = run(session, feature_set, tables, out, work, progress)
         peak = _peak_memory(session)
         if config.engine.keep_parts:
-            _replace_folder(work / "features", out.with_suffix(".parts"))
+            with replacing_folder(out.with_suffix(".parts")) as parts:
+                for part in (work / "features").iterdir():
+                    shutil.move(part, parts)  # the work folder may be on another file system
     return ExtractReport(rows, len(feature_set.features), time.perf_counter() - start, peak)
 
 
@@ -82,8 +84,9 @@ def run(session: Session, feature_set: FeatureSet, tables: TableSet, out: Path, 
     with show_stages(session.spark, progress, "sort by request"):
         features = session.spark.read.schema(result.schema).parquet((work / "features").as_uri())
         features.join(positions, key).orderBy(POSITION).write.parquet((work / "ordered").as_uri())
-    if not _merge(feature_set, work / "ordered", out, rows):
-        raise _bad_keys(feature_set, positions, key)
+    with replacing(out) as staged:
+        if not _merge(feature_set, work / "ordered", staged, rows):
+            raise _bad_keys(feature_set, positions, key)
     return rows
 
 
@@ -107,25 +110,18 @@ def check_types(feature_set: FeatureSet, result: Any) -> None:
 def _merge(feature_set: FeatureSet, folder: Path, out: Path, rows: int) -> bool:
     """Joins the ordered parts to one file; False if the rows are not exactly the requests, each once."""
     schema = pa.schema([(feature.name, feature.type.arrow) for feature in feature_set.features])
-    staging = out.with_name(f".{out.name}.{os.getpid()}")
     expected = 0
-    try:
-        with pq.ParquetWriter(staging, schema) as writer:
-            for part in sorted(folder.glob("part-*.parquet")):
-                with pq.ParquetFile(part) as file:
-                    for batch in file.iter_batches(_ROW_GROUP_ROWS):
-                        found = batch.column(POSITION).to_numpy()
-                        if len(found) and (found[0] != expected or (found[1:] != found[:-1] + 1).any()):
-                            return False
-                        expected += len(found)
-                        arrays = [batch.column(f.name).cast(f.type.arrow) for f in feature_set.features]
-                        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-        if expected != rows:
-            return False
-        os.replace(staging, out)
-        return True
-    finally:
-        staging.unlink(missing_ok=True)
+    with pq.ParquetWriter(out, schema) as writer:
+        for part in sorted(folder.glob("part-*.parquet")):
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(_ROW_GROUP_ROWS):
+                    found = batch.column(POSITION).to_numpy()
+                    if len(found) and (found[0] != expected or (found[1:] != found[:-1] + 1).any()):
+                        return False
+                    expected += len(found)
+                    arrays = [batch.column(f.name).cast(f.type.arrow) for f in feature_set.features]
+                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    return expected == rows
 
 
 def _bad_keys(feature_set: FeatureSet, positions: Any, key: str) -> DataError:
@@ -156,15 +152,6 @@ def _work_folder(parent: str | None) -> Iterator[Path]:
         Path(parent).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jdrec.spark.", dir=parent) as work:
         yield Path(work).absolute()
-
-
-def _replace_folder(source: Path, target: Path) -> None:
-    """Moves a folder, also between file systems, so that the target is whole or absent."""
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.move(source, staging)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(staging, target)
 
 
 @contextmanager
