@@ -49,6 +49,7 @@ SUITE = (
     Bench("generate", "generate.py", "", "--actions 50000000 --requests 2000000 --users 1000000 --products 100000 --shuffle"),
     Bench("extract", "extract.py", "--root {tables} --runs 3", "--root {tables} --runs 7", ("tables",)),
     Bench("extract 50M", "extract.py", None, "--actions 50000000 --requests 2000000 --runs 1"),
+    Bench("hot keys", "hot_keys.py", "--rows 20000", ""),
     Bench("side by side", "side_by_side.py", "--root {tables} --actions 0", "--root {tables} --runs 3", ("spark", "tables")),
     Bench("preprocess", "preprocess.py", "--rows 1000000 --values 10000000", ""),
     Bench("reader", "reader.py", "--rows 1000000 --memory-rows 250000", "--rows 10000000 --memory-rows 2000000"),
