@@ -89,11 +89,12 @@ class SampleFile:
 
         def count(i: int) -> None:
             if not hasattr(own, "counter"):
-                own.counter, own.room = self._ids.counter(), np.empty(self._largest, np.int32)
+                own.counter = self._ids.counter()
+                own.codes, own.counts = np.empty(self._largest, np.int32), np.empty(self._largest, np.int64)
             own.counter.clear()
             for group in range(self._metadata.num_row_groups):
                 for name in self._names(i):
-                    own.counter.update(*self._counted(group, name, own.room))
+                    own.counter.update(*self._counted(group, name, own.codes, own.counts))
             found[i] = own.counter.items()
 
         fields = [i for i, encoding in enumerate(layout.encodings) if encoding is not Encoding.NUMERIC]
@@ -116,13 +117,14 @@ class SampleFile:
         vocabulary = self.learn(min_count, most_rows, known)
         return vocabulary, self.read(vocabulary, positive_weight, memory_rows, folder)
 
-    def _counted(self, group: int, name: str, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of a column's samples in a row group, and how often each came, or came once more."""
-        column, kept = self._coded(group, name, room), self._kept_of(group)
+    def _counted(self, group: int, name: str, codes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of a column's samples in a row group, and how often each came, or came once more; `codes` and `counts` are room for as many as there are rows."""
+        column, kept = self._coded(group, name, codes), self._kept_of(group)
+        counts = counts[: len(column.values)]
         if column.codes is None:
-            ids = column.values if kept is None else column.values[kept]
-            return ids, np.ones(len(ids), np.int64)
-        counts = np.zeros(len(column.values), np.int64)
+            counts[:] = 1 if kept is None else kept
+            return column.values, counts
+        counts.fill(0)
         tally(column.codes, np.empty(0, bool) if kept is None else kept, counts)
         return column.values, counts
 
@@ -140,7 +142,7 @@ class SampleFile:
             DataError: a numeric value is not finite, or the disk is full.
         """
         split = self._empty(vocabulary, positive_weight, memory_rows, folder)
-        finders = [self._ids.finder(known) for known in vocabulary.ids]
+        finders = self._in_threads(self._ids.finder, vocabulary.ids)
 
         own = threading.local()
 
@@ -149,36 +151,41 @@ class SampleFile:
             for i, (encoding, slots) in enumerate(zip(self.layout.encodings, self._slots, strict=True)):
                 if encoding is Encoding.NUMERIC or slots > 1:
                     split.put_beside(i, begin, self._column(group, i))
-            if not hasattr(own, "room"):
-                own.room = np.empty((len(self.layout.columns), self._largest + _APART), np.int32)
-            self._fill_rows(group, vocabulary, finders, own.room, split.rows[begin:end])
+            if not hasattr(own, "codes"):
+                own.codes = np.empty((len(self.layout.columns), self._largest + _APART), np.int32)
+                own.table = np.empty(own.codes.size, vocabulary.row_type)
+            self._fill_rows(group, vocabulary, finders, own.codes, own.table, split.rows[begin:end])
             split.release(begin, end)
 
         split.labels[...] = self._labels
         self._in_threads(fill, range(self._metadata.num_row_groups))
         return split
 
-    def _fill_rows(self, group: int, vocabulary: Vocabulary, finders: list[Finder], room: np.ndarray, rows: np.ndarray) -> None:
-        """Writes the rows of a row group's samples: an id is looked up once, and its references then take what was found."""
+    def _fill_rows(
+        self, group: int, vocabulary: Vocabulary, finders: list[Finder], codes: np.ndarray, table: np.ndarray, rows: np.ndarray
+    ) -> None:
+        """Writes the rows of a row group's samples: an id is looked up once, and its references then take what was found.
+
+        Args:
+            codes, table: room for the references [columns, rows or more], and for what each id of any column became.
+        """
         kept = self._kept_of(group)
-        codes = room[:, : self._firsts[group + 1] - self._firsts[group]]
-        tables, starts, size = [], np.empty(len(codes), np.int64), 0
+        codes = codes[:, : self._firsts[group + 1] - self._firsts[group]]
+        starts, size = np.empty(len(codes), np.int64), 0
         for i, finder in enumerate(finders):
             offset = int(vocabulary.offsets[i])
             for at, name in enumerate(self._names(i), int(self._first_columns[i])):
-                if vocabulary.encodings[i] is Encoding.NUMERIC:
-                    ids, codes[at] = np.empty(1, np.int64), 0
-                else:
-                    column = self._coded(group, name, codes[at])
-                    ids = column.values
-                    if column.codes is None:
-                        codes[at] = np.arange(len(ids))
-                table = np.empty(len(ids), rows.dtype)
-                finder.rows(ids, offset, table)
-                tables.append(table)
                 starts[at] = size
-                size += len(table)
-        gather(codes if kept is None else codes[:, kept], starts, np.concatenate(tables), rows)
+                if vocabulary.encodings[i] is Encoding.NUMERIC:
+                    codes[at], table[size] = 0, offset
+                    size += 1
+                    continue
+                column = self._coded(group, name, codes[at])
+                if column.codes is None:
+                    codes[at] = np.arange(len(column.values))
+                finder.rows(column.values, offset, table[size : size + len(column.values)])
+                size += len(column.values)
+        gather(codes if kept is None else codes[:, kept], starts, table, rows)
 
     def _empty(self, vocabulary: Vocabulary, positive_weight: float, memory_rows: int | None, folder: Path | None) -> Split:
         """Room for the samples."""
@@ -221,7 +228,7 @@ class SampleFile:
         check_labels(labels, self.file)
         return labels
 
-    def _in_threads(self, work: Callable[[int], Any], items: Iterable[int]) -> list[Any]:
+    def _in_threads(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         if self._threads == 1:
             return [work(item) for item in items]
         self._stopped = False
