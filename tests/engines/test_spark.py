@@ -13,7 +13,7 @@ from jdrec.config import EngineConfig
 from jdrec.dataset.parquet import ParquetFile
 from jdrec.engines.spark import jars, java
 from jdrec.engines.spark.progress import describe
-from jdrec.engines.spark.session import spark_settings
+from jdrec.engines.spark.session import crash_of, spark_settings
 from jdrec.engines.spark.staging import _spark_reads
 from jdrec.errors import EngineError
 from jdrec.features.spec import Table
@@ -186,3 +186,12 @@ class Stage:
 def test_a_running_stage_in_words() -> None:
     assert describe([Stage()]) == "stage 7: 120/1,200 tasks"
     assert describe([]) is None
+
+
+def test_a_crash_of_java_is_told_in_a_line(tmp_path: Path) -> None:
+    assert crash_of(tmp_path / "spark.log") is None
+    (tmp_path / "spark.crash.log").write_text(
+        "#\n# A fatal error has been detected by the Java Runtime Environment:\n#\n#  SIGSEGV (0xb) at pc=0x00007f, pid=7, tid=9\n#\n"
+        "# Problematic frame:\n# C  [libc.so.6+0x156219]\n#\n"
+    )
+    assert crash_of(tmp_path / "spark.log") == "SIGSEGV (0xb) at pc=0x00007f, pid=7, tid=9, in C  [libc.so.6+0x156219]"

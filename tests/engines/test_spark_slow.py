@@ -18,10 +18,11 @@ import pytest
 import yaml
 
 from jdrec.compare import compare_files
-from jdrec.config import Config, load
+from jdrec.config import Config, EngineConfig, load
 from jdrec.dataset.tables import open_tables
 from jdrec.engines.report import ExtractReport
-from jdrec.engines.spark.extract import extract
+from jdrec.engines.spark.extract import _failures, extract
+from jdrec.engines.spark.session import open_session
 from jdrec.errors import DataError, EngineError
 from jdrec.features.resolve import resolve
 from jdrec.features.spec import FeatureSet
@@ -192,3 +193,19 @@ def test_the_jvm_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> No
     finally:
         child.kill()
         child.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Java writes of a signal there")
+def test_a_crash_is_told_and_leaves_nothing_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    log_file = tmp_path / "spark.log"
+    with (
+        pytest.raises(EngineError, match=r"engine: Spark's Java ended with a crash: SIGSEGV .*, in C  \["),
+        open_session(EngineConfig(master="local[1]", driver_memory="1g"), timezone="UTC", log_file=log_file) as session,
+        _failures(log_file),
+    ):
+        session.process.send_signal(signal.SIGSEGV)
+        session.process.wait(30)
+        session.spark.range(3).collect()
+    assert list((tmp_path / "here").iterdir()) == []

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from jdrec.engines.report import ExtractReport
 from jdrec.engines.spark.progress import show_stages
 from jdrec.engines.spark.query import feature_query, features_of
-from jdrec.engines.spark.session import Session, open_session
+from jdrec.engines.spark.session import Session, crash_of, open_session
 from jdrec.engines.spark.staging import read_files, read_table, stage_positions
 from jdrec.errors import DataError, EngineError
 from jdrec.features.types import SqlType
@@ -165,6 +165,10 @@ def _failures(log_file: Path) -> Iterator[None]:
     except (Py4JError, CapturedException) as error:
         if log_file.is_file():
             log.debug("Spark's log:\n%s", log_file.read_text(errors="replace")[-100_000:])
+        if (crash := crash_of(log_file)) is not None:
+            raise EngineError(
+                f"Spark's Java ended with a crash: {crash}.", where="engine", hint="The log has all that Java wrote of it."
+            ) from None
         text = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
         raise EngineError(f"Spark failed: {_causes(text, error)}", where="engine") from None
 

@@ -79,7 +79,7 @@ def open_session(config: EngineConfig, *, timezone: str, log_file: Path) -> Iter
     settings = spark_settings(config, runtime, jars.find(jar_folder(config)), timezone, log_file)
     # The engine's native library, 700 MB, is unpacked for each JVM, which removes it only if it ends well.
     with tempfile.TemporaryDirectory(prefix="jdrec.jvm.", ignore_cleanup_errors=True) as unpacked:
-        settings["spark.driver.extraJavaOptions"] += f" -Djava.io.tmpdir={unpacked}"
+        settings["spark.driver.extraJavaOptions"] += f" -Djava.io.tmpdir={unpacked} -XX:ErrorFile={_crash_file(log_file)}"
         gateway, process = _launch(settings, runtime, log_file)
         spark = None
         try:
@@ -256,6 +256,23 @@ def _reason(error: BaseException) -> str:
             text = java_exception.toString()
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
     return " ".join(lines)[:2000]
+
+
+def _crash_file(log_file: Path) -> Path:
+    """Where the JVM writes what it was doing when it crashed; by itself it would take the user's working folder."""
+    return log_file.with_suffix(".crash.log")
+
+
+def crash_of(log_file: Path) -> str | None:
+    """How the JVM crashed, such as "SIGSEGV (0xb) at pc=0x00007f, pid=7, tid=9, in C  [libc.so.6+0x156219]"; None where it did not."""
+    try:
+        lines = [line.lstrip("# ").strip() for line in _crash_file(log_file).read_text(errors="replace").splitlines()]
+    except OSError:
+        return None
+    log.debug("what Java wrote of its crash:\n%s", "\n".join(lines)[:100_000])
+    reason = next((line for line in lines if line.startswith(("SIG", "Internal Error", "Out of Memory"))), "")
+    frame = next((lines[place + 1] for place, line in enumerate(lines[:-1]) if line == "Problematic frame:"), "")
+    return ", in ".join(filter(None, (reason, frame))) or "it does not say why"
 
 
 def _last_words(log_file: Path) -> str:
