@@ -54,6 +54,10 @@ def run(config: Config, folder: Path, overrides: list[str] | None = None) -> flo
         return None
     if last is not None and not config.run:  # an earlier run keeps its record
         trackers.require(config.tracking)
+        if config.trainer.start_from is not None and STAGES.index(last) >= STAGES.index("train"):
+            from jdrec.training.resume import require_start
+
+            require_start(config.trainer.start_from)
         this.record = Record(folder, config, overrides or [])
         told = trackers.start(config.tracking, folder)
         this.watch = told.evaluation

@@ -86,11 +86,22 @@ def with_start_by_content(trainer: TrainerConfig) -> TrainerConfig:
     """
     if trainer.start_from is None:
         return trainer
-    folder = Path(trainer.start_from)
-    found = [content_hash(folder / name) for name in (DESCRIPTION, WEIGHTS) if (folder / name).is_file()]
-    if not found:
-        raise StageError(f"{folder} is not a checkpoint: {DESCRIPTION} is missing.", where="trainer.start_from")
+    folder = require_start(trainer.start_from)
+    found = [content_hash(folder / name) for name in (DESCRIPTION, WEIGHTS)]
     return msgspec.structs.replace(trainer, start_from=" ".join(found))
+
+
+def require_start(checkpoint: str) -> Path:
+    """The folder of the checkpoint that `start_from` names.
+
+    Raises:
+        StageError: it is none.
+    """
+    folder = Path(checkpoint)
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise StageError(f"{folder} is not a checkpoint: {name} is missing.", where="trainer.start_from")
+    return folder
 
 
 def training_key(*parts: bytes) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from jdrec import training
+from jdrec import pipeline, training
 from jdrec.cache import content_key
 from jdrec.config import ModelConfig, TrainerConfig
 from jdrec.errors import StageError
@@ -161,7 +161,12 @@ def test_a_cached_training_is_of_the_content_that_it_started_from(tmp_path: Path
 
     for place, text in (("a", "one"), ("b", "one"), ("c", "other")):
         (tmp_path / place).mkdir()
-        (tmp_path / place / "checkpoint.json").write_text(text)
+        (tmp_path / place / "checkpoint.json").write_text("{}")
+        (tmp_path / place / "model.safetensors").write_text(text)
     assert key("a") == key("b") != key("c")
     with pytest.raises(StageError, match=r"^trainer\.start_from: .*/nothing is not a checkpoint"):
         key("nothing")
+    config = composed("+experiment=jd_demo", "task=train", "trainer.start_from=nothing", f"dataset.root={tmp_path / 'tables'}")
+    with pytest.raises(StageError, match=r"^trainer\.start_from: nothing is not a checkpoint"):
+        pipeline.run(config, tmp_path / "run")  # before anything is computed
+    assert not (tmp_path / "run").exists() and not (tmp_path / "tables").exists()
