@@ -57,7 +57,7 @@ class ColumnFile:
         return numbers(one_array(self._own.reader.read_row_group(group, columns=[name], use_threads=False).column(0)))
 
     def coded(self, group: int, name: str, room: np.ndarray) -> Coded:
-        """The int64 ids [n] of a column in a row group.
+        """The int64 ids [n] of a column in a row group; `values` are at most n.
 
         Args:
             room: int32 [n], where `codes` lie if there are any. Memory that is used again costs no page faults, which take longer than decoding.
@@ -107,8 +107,8 @@ class ColumnFile:
 
 
 def _has_form(pages: list[list[int]], values: int) -> bool:
-    """Whether they are a dictionary and pages of version 1 that refer to it, for so many values."""
-    if not pages or pages[0][KIND] != _DICTIONARY or pages[0][ENCODING] not in _PLAIN:
+    """Whether they are a dictionary, no longer than there are values, and pages of version 1 that refer to it, for so many values."""
+    if not pages or pages[0][KIND] != _DICTIONARY or pages[0][ENCODING] not in _PLAIN or pages[0][VALUES] > values:
         return False
     data = pages[1:]
     return all(page[KIND] == _DATA and page[ENCODING] in _REFERENCES for page in data) and sum(page[VALUES] for page in data) == values

@@ -98,9 +98,7 @@ class SampleFile:
             found[i] = own.counter.items()
 
         fields = [i for i, encoding in enumerate(layout.encodings) if encoding is not Encoding.NUMERIC]
-        fields.sort(
-            key=lambda i: sum(map(self._columns.size, self._names(i))), reverse=True
-        )  # so that no thread is left with a large one in the end
+        fields.sort(key=lambda i: -sum(map(self._columns.size, self._names(i))))  # so that no thread is left with a large one in the end
         self._in_threads(count, fields)
         return Vocabulary.of_counts(layout.names, layout.encodings, found, min_count, layout.slots, most_rows, known)
 

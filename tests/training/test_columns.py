@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jdrec.training.columns import ColumnFile
+from jdrec.training.columns import ColumnFile, _has_form
 from jdrec.training.page_kernels import page_headers, page_references
 
 RNG = np.random.default_rng(0)
@@ -68,6 +68,16 @@ def test_leaves_to_arrow_what_is_no_dictionary_of_int64(tmp_path: Path) -> None:
     ids, here = read(file, "nulls")
     assert here == [True, True, False] and np.array_equal(np.delete(ids, 2700), np.delete(np.arange(ROWS) % 9, 2700))
     assert np.array_equal(read(file, "small")[0], np.arange(ROWS)) and read(file, "small")[1] == [False] * 3
+
+
+def test_a_dictionary_has_no_more_values_than_there_are_rows() -> None:
+    """Who reads has room for as many."""
+    dictionary, page = [2, 0, 0, 9, 0, 0], [0, 0, 0, 9, 8, 0]  # kind, bytes, bytes, values, encoding, first byte
+    assert _has_form([dictionary, page], 9)
+    assert not _has_form([[2, 0, 0, 10, 0, 0], page], 9)
+    assert not _has_form([dictionary, page, page], 9)
+    assert not _has_form([dictionary, [3, 0, 0, 9, 8, 0]], 9)
+    assert not _has_form([page], 9)
 
 
 def test_no_rows(tmp_path: Path) -> None:
