@@ -14,7 +14,7 @@ EXTRAS := oneflow,openmldb,serving,report,sweep,dev
 ALL_EXTRAS := spark,torch,mlflow,tensorboard,slurm,docs
 PYTHON := .venv/bin/python
 PIP := .venv/bin/pip --quiet --disable-pip-version-check
-# OneFlow's graph compiler crashed once after hundreds of other tests in the same process; it gets one of its own.
+# OneFlow's graph compiler crashed twice in processes that had done much else (docs/training.md); its tests get one of their own.
 GRAPH_TESTS := tests/training/test_oneflow_gpu.py
 PARITY_TESTS := tests/parity/test_parity.py
 
