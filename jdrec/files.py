@@ -66,4 +66,5 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile has it open, too
         os.close(handle)

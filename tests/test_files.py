@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,17 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
     with locked(lock, wait=False):
         pass
+
+
+def test_a_lock_ends_while_a_process_forked_under_it_lives_on(tmp_path: Path) -> None:
+    lock, (gone, kept) = tmp_path / "lock", os.pipe()
+    with locked(lock):
+        pid = os.fork()
+        if pid == 0:
+            os.close(kept)
+            os.read(gone, 1)  # until the test is done
+            os._exit(0)
+    with locked(lock, wait=False):
+        pass
+    os.close(kept)
+    os.waitpid(pid, 0)
