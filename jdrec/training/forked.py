@@ -86,11 +86,21 @@ class Forked:
         return cut(len(vectors), len(self._workers))
 
     def _each(self, work: str, slices: list[slice], step: int = 0) -> list[Any]:
-        """What the workers answer for their parts."""
+        """What the workers answer for their parts.
+
+        Raises:
+            RuntimeError: of a worker's mistake, whose traceback is its cause.
+            TrainingError: a worker is gone.
+        """
         busy = self._workers[: len(slices)]
         for worker, part in zip(busy, slices, strict=True):
             worker.ask(work, part, step)
-        return [worker.answer() for worker in busy]
+        answers = [worker.answer() for worker in busy]  # all of them, so that none is left for the next question
+        for _, mistake in answers:
+            if mistake is not None:
+                last = mistake.rstrip().splitlines()[-1]
+                raise RuntimeError(f"in a process that computes a part of a batch: {last}") from RuntimeError(f"\n{mistake}")
+        return [value for value, _ in answers]
 
 
 class _Buffers:
@@ -113,20 +123,29 @@ class _Worker:
     """A process that computes parts, as its maker sees it."""
 
     def __init__(self, number: int, network: ModuleNetwork, buffers: _Buffers, prepare: Callable[[], None]):
-        self._connection, theirs = Pipe()
-        _connections.add(self._connection)
         sys.stdout.flush()
         sys.stderr.flush()
-        self._pid = os.fork()
+        try:
+            self._connection, theirs = Pipe()
+            self._pid = os.fork()
+        except OSError as error:
+            raise TrainingError(
+                f"A process for a part of each batch cannot be started: {error.strerror}.",
+                where="trainer.threads",
+                hint="trainer.threads=1 needs one only.",
+            ) from None
         if self._pid == 0:
             try:
-                for other in _connections:  # as long as anyone has their ends, their workers wait
+                for other in (*_connections, self._connection):  # as long as anyone has their ends, their workers wait
                     other.close()
-                prepare()
-                _serve(theirs, number, network, buffers)
+                _serve(theirs, number, network, buffers, prepare)
+            except Exception:
+                os.write(2, traceback.format_exc().encode())  # not by sys.stderr, whose lock another thread may have had
             finally:
                 os._exit(0)
+        _connections.add(self._connection)
         theirs.close()
+        self._code = 0
         weakref.finalize(self, _stop, self._connection, self._pid, os.getpid())
 
     def ask(self, work: str, part: slice, step: int) -> None:
@@ -135,26 +154,26 @@ class _Worker:
         except OSError:
             raise self._gone() from None
 
-    def answer(self) -> Any:
-        """What came of the work.
+    def answer(self) -> tuple[Any, str | None]:
+        """What came of the work, and the traceback of a mistake.
 
         Raises:
-            RuntimeError: of the worker's mistake.
             TrainingError: it is gone.
         """
         try:
-            value, mistake = self._connection.recv()
+            return self._connection.recv()
         except (EOFError, OSError):
             raise self._gone() from None
-        if mistake is not None:
-            raise RuntimeError(f"in a process that computes a part of a batch:\n{mistake}")
-        return value
 
     def _gone(self) -> TrainingError:
+        with suppress(ChildProcessError):  # it was told before
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        how = f"was ended by {signal.Signals(-self._code).name}" if self._code < 0 else "has ended"
+        why = "Most often the system had no memory left. " if -self._code == signal.SIGKILL else ""
         return TrainingError(
-            f"Process {self._pid}, which computes a part of each batch with OneFlow, has ended.",
+            f"Process {self._pid}, which computes a part of each batch with OneFlow, {how}.",
             where="trainer",
-            hint="Most often the system had no memory left. The same command goes on from the last snapshot.",
+            hint=f"{why}The same command goes on from the last snapshot.",
         )
 
 
@@ -169,10 +188,11 @@ def _stop(connection: Connection, pid: int, maker: int) -> None:
         os.waitpid(pid, 0)
 
 
-def _serve(connection: Connection, number: int, network: ModuleNetwork, buffers: _Buffers) -> None:
+def _serve(connection: Connection, number: int, network: ModuleNetwork, buffers: _Buffers, prepare: Callable[[], None]) -> None:
     """Computes parts until its maker says that it is enough, or is gone."""
     for kind in (signal.SIGINT, signal.SIGTERM):  # they go to the whole group; its maker decides when to end
         signal.signal(kind, signal.SIG_IGN)
+    prepare()
     gc.freeze()  # what its maker has is not to be cleared away here
     while True:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import resource
 import signal
@@ -102,18 +104,48 @@ def test_a_worker_that_was_killed_is_told() -> None:
     before = children(os.getpid())
     trained = adapter(2)
     os.kill(max(children(os.getpid()) - before), signal.SIGKILL)
-    with pytest.raises(TrainingError, match="has ended"):
-        for batch in batches(2):
-            trained.train_batch(batch, 1e-2)
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"was ended by SIGKILL\. .*no memory left"):
+            for batch in batches(2):
+                trained.train_batch(batch, 1e-2)
 
 
-def test_a_mistake_in_a_worker_is_told_with_its_place() -> None:
-    trained = adapter(1)
-    gradient = trained.network.forward(*trained.table.lookup(batches(1)[0]), 1)
+def test_a_mistake_in_a_worker_is_told_with_its_place_and_leaves_no_answer_behind() -> None:
+    trained, other = adapter(3), adapter(3)
+    batch = batches(1)[0]
+    gradient = trained.network.forward(*trained.table.lookup(batch), 1)
     trained.network.backward(gradient)
-    with pytest.raises(RuntimeError, match=r"in a process .*(?s:.)*network\.py"):
+    with pytest.raises(RuntimeError, match=r"^in a process .*: AttributeError: .*_output.*$") as told:
         trained.network.backward(gradient)  # what it needs was given up by the first
-    assert np.isfinite(trained.train_batch(batches(1)[0], 1e-2))
+    assert "network.py" in str(told.value.__cause__)
+    assert trained.train_batch(batch, 1e-2) == other.train_batch(batch, 1e-2)
+
+
+def test_a_process_that_cannot_be_started_is_told_and_the_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks = [os.fork]
+
+    def once() -> int:
+        if not forks:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return forks.pop()()
+
+    before = children(os.getpid())
+    monkeypatch.setattr(os, "fork", once)
+    with pytest.raises(TrainingError, match=r"cannot be started: Resource temporarily unavailable") as told:
+        adapter(2)
+    assert not forks
+    told.value.__traceback__ = None
+    del told
+    gc.collect()
+    assert children(os.getpid()) <= before
+
+
+def test_a_worker_that_cannot_begin_says_why(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jdrec.training.forked.gc.freeze", lambda: 1 // 0)
+    trained = adapter(1)
+    with pytest.raises(TrainingError, match="has ended"):
+        trained.train_batch(batches(1)[0], 1e-2)
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def test_workers_end_with_a_process_that_is_killed() -> None:
