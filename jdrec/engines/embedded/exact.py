@@ -63,7 +63,7 @@ def units_of(values: np.ndarray, bases: np.ndarray, result: np.dtype) -> Units |
 
 def _bounded(unit: float, units: np.ndarray, bases: np.ndarray, limit: int) -> Units | None:
     full = bases[:-1][np.diff(bases) > 0]
-    most = np.add.reduceat(np.abs(units).astype(np.float64), full).max(initial=0.0) if len(full) else 0.0
+    most = np.add.reduceat(np.abs(units.astype(np.float64)), full).max(initial=0.0) if len(full) else 0.0
     if most >= limit / 2:
         return None
     return Units(unit, units, int(limit // 2))

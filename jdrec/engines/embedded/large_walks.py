@@ -92,7 +92,7 @@ def median(walk: plan.Walk, large: Large, windows: Windows) -> Vector:
     step, wanted = values.counts // 2 - first, np.where(values.counts > 0, 2, 0)
     found = ranked.select(windows, values.own, values.has_own, first, step, wanted)
     both = wide(values.type, values.at(np.where((wanted > 0)[:, None], found, -1)))
-    return values.number(np.where(values.counts > 0, middle(both[:, 0], both[:, 1], step == 0), 0.0).astype(np.float64))
+    return values.number(np.where(values.counts > 0, middle(both[:, 0], both[:, -1], step == 0), 0.0).astype(np.float64))
 
 
 def top(walk: plan.Walk, large: Large, windows: Windows) -> Vector:
@@ -132,7 +132,7 @@ def ew_avg(walk: plan.Walk, large: Large, windows: Windows) -> Vector | None:
     """Of the newest values alone, where what older ones would add is less than a sum's last bit."""
     values = _Values(walk, large, windows)
     largest = float(np.abs(np.append(values.values.astype(np.float64), values.own)).max(initial=0.0))
-    if walk.n <= 0 or not np.isfinite(largest):
+    if 1.0 - walk.n == 1.0 or not np.isfinite(largest):  # all weigh the same
         return None
     most = int(np.ceil(np.log(2.0**-100) / np.log(1.0 - walk.n))) if walk.n < 1 else 1
     weight = (1.0 - walk.n) ** most
