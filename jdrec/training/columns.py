@@ -8,12 +8,15 @@ here; others are left to Arrow.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jdrec.errors import DataError
 from jdrec.preprocess.arrow import numbers, one_array
 from jdrec.preprocess.coded import Coded
 from jdrec.training.page_kernels import ENCODING, KIND, PACKED, START, UNPACKED, VALUES, page_headers, page_references
@@ -27,6 +30,18 @@ _CODECS = {"LZ4": "lz4_raw", "SNAPPY": "snappy", "ZSTD": "zstd", "GZIP": "gzip"}
 _MOST_PAGES = 1024  # of a chunk
 
 
+def read_metadata(file: Path) -> pq.FileMetaData:
+    """What a Parquet file says of itself.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    with _readable(file):
+        return pq.read_metadata(file)
+
+
 class ColumnFile:
     """A Parquet file whose columns several threads read.
 
@@ -36,6 +51,7 @@ class ColumnFile:
 
     def __init__(self, file: Path, metadata: pq.FileMetaData):
         self._path, self._metadata, self._own = file, metadata, threading.local()
+        self._bytes = file.stat().st_size
         columns = (metadata.schema.column(place) for place in range(len(metadata.schema)))
         self._ids = {  # of those that may be decoded here, the place in a row group, and whether there may be NULLs
             column.path: (place, column.max_definition_level == 1)
@@ -49,18 +65,26 @@ class ColumnFile:
         return self._metadata.row_group(0).column(place).total_compressed_size if self._metadata.num_row_groups else 0
 
     def numbers(self, group: int, name: str) -> np.ndarray:
-        """The values [n] of a column in a row group."""
+        """The values [n] of a column in a row group.
+
+        Raises:
+            DataError: they cannot be read.
+        """
         import pyarrow.parquet as pq
 
-        if not hasattr(self._own, "reader"):  # Arrow's is not for several threads
-            self._own.reader = pq.ParquetFile(self._path, metadata=self._metadata, pre_buffer=False)
-        return numbers(one_array(self._own.reader.read_row_group(group, columns=[name], use_threads=False).column(0)))
+        with _readable(self._path):
+            if not hasattr(self._own, "reader"):  # Arrow's is not for several threads
+                self._own.reader = pq.ParquetFile(self._path, metadata=self._metadata, pre_buffer=False)
+            return numbers(one_array(self._own.reader.read_row_group(group, columns=[name], use_threads=False).column(0)))
 
     def coded(self, group: int, name: str, room: np.ndarray) -> Coded:
         """The int64 ids [n] of a column in a row group; `values` are at most n.
 
         Args:
             room: int32 [n], where `codes` lie if there are any. Memory that is used again costs no page faults, which take longer than decoding.
+
+        Raises:
+            DataError: they cannot be read.
         """
         return self._decoded(group, name, room) or Coded(self.numbers(group, name))
 
@@ -74,6 +98,8 @@ class ColumnFile:
         if not chunk.has_dictionary_page or (codec is None and chunk.compression != "UNCOMPRESSED"):
             return None
         data = self._read(chunk.dictionary_page_offset, chunk.total_compressed_size)
+        if data is None:
+            return None
         headers: Any = np.empty((_MOST_PAGES, 6), np.int64)
         pages = headers[: max(0, page_headers(data, headers))].tolist()
         if not _has_form(pages, len(room)):
@@ -93,17 +119,28 @@ class ColumnFile:
                 at += page[VALUES]
         return Coded(values, room)
 
-    def _read(self, start: int, size: int) -> np.ndarray:
-        """uint8 [size] of the file, until this thread's next call."""
+    def _read(self, start: int, size: int) -> np.ndarray | None:
+        """uint8 [size] of the file, until this thread's next call; None where it has no such bytes, or gives not all of them at once."""
         own = self._own
+        if not 0 <= start <= start + size <= self._bytes:
+            return None
         if not hasattr(own, "file"):
             own.file, own.room = FileIO(self._path), np.empty(0, np.uint8)
         if len(own.room) < size:
             own.room = np.empty(size * 5 // 4, np.uint8)
         result = own.room[:size]
         own.file.seek(start)
-        own.file.readinto(result)
-        return result
+        return result if own.file.readinto(result) == size else None
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{file} cannot be read: {error}", hint="Run task=preprocess again.") from None
 
 
 def _has_form(pages: list[list[int]], values: int) -> bool:
@@ -121,6 +158,6 @@ def _unpacked(content: np.ndarray, size: int, codec: str | None) -> np.ndarray |
     if codec is not None:
         try:
             content = np.frombuffer(pa.Codec(codec).decompress(content, size, asbytes=True), np.uint8)
-        except OSError:  # Hadoop's framing of LZ4 bears the same name in the metadata
+        except (pa.ArrowInvalid, OSError, MemoryError):  # damage; or Hadoop's framing of LZ4, which bears the same name in the metadata
             return None
     return content if len(content) == size else None

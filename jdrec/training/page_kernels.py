@@ -136,6 +136,8 @@ def _hybrid(data, at, width, limit, out):  # type: ignore[no-untyped-def]
                 return False
             for k in range(octets):
                 value |= np.uint64(data[at + k]) << np.uint64(8 * k)
+            if value > mask:  # in 32 bits it might be negative
+                return False
             out[done : done + size] = value
             at += octets
         done += size

@@ -21,7 +21,7 @@ from jdrec.errors import StageError
 from jdrec.features.spec import Encoding
 from jdrec.preprocess.coded import Coded
 from jdrec.system import cores
-from jdrec.training.columns import ColumnFile
+from jdrec.training.columns import ColumnFile, read_metadata
 from jdrec.training.data import Layout, RawSplit, Split, check_labels, finite, kept_samples
 from jdrec.training.ids import Finder, HostIds, Ids
 from jdrec.training.references import gather, tally
@@ -44,7 +44,7 @@ class SampleFile:
 
     Raises:
         StageError: there is no such file.
-        DataError: a column is missing, or a label is not 0 or 1.
+        DataError: it cannot be read, a column is missing, or a label is not 0 or 1.
     """
 
     def __init__(
@@ -57,13 +57,11 @@ class SampleFile:
         ids: Ids | None = None,
         threads: int | None = None,
     ):
-        import pyarrow.parquet as pq
-
         self.file, self.layout, self._ids = samples / f"{split}.parquet", layout, ids or HostIds()
         self._threads, self._stopped = threads or cores(), False
         if not self.file.is_file():
             raise StageError(f"{self.file} is missing.", hint="Run task=preprocess first.")
-        self._metadata = pq.read_metadata(self.file)
+        self._metadata = read_metadata(self.file)
         self._columns = ColumnFile(self.file, self._metadata)
         RawSplit.require_columns(self._metadata.schema.to_arrow_schema().names, layout, self.file)
         labels = self._read_labels()

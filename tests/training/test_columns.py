@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jdrec.training.columns import ColumnFile, _has_form
+from jdrec.errors import DataError
+from jdrec.training.columns import ColumnFile, _has_form, read_metadata
 from jdrec.training.page_kernels import page_headers, page_references
 
 RNG = np.random.default_rng(0)
@@ -93,6 +94,42 @@ def test_references_by_hand() -> None:
     assert not page_references(page, False, 7, out)
     assert not page_references(page[:-1], False, 8, out)
     assert not page_references(page, False, 8, np.empty(18, np.int32))
+
+
+def test_a_repeated_reference_has_no_more_bits_than_it_may() -> None:
+    """Four bytes of ones would be -1 in the 32 bits of a reference."""
+    assert not page_references(np.array([25, 8 << 1, 255, 255, 255, 255], np.uint8), False, 8, np.empty(8, np.int32))
+
+
+@pytest.mark.parametrize("compression", ["lz4", "snappy", "zstd", "gzip", "none"])
+def test_damage_is_refused_or_read_as_arrow_reads_it(compression: str, tmp_path: Path) -> None:
+    column_file(tmp_path, pa.table({"ids": COLUMNS["few_17"]}), compression=compression, data_page_size=500, write_batch_size=100)
+    path, random = tmp_path / "ids.parquet", np.random.default_rng(0)
+    whole, metadata = path.read_bytes(), pq.read_metadata(path)
+    chunk = metadata.row_group(0).column(0)
+    for _ in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = random.integers(chunk.dictionary_page_offset, chunk.dictionary_page_offset + chunk.total_compressed_size, 2)
+        damaged[places] = random.integers(0, 256, 2)
+        path.write_bytes(damaged.tobytes())
+        file = ColumnFile(path, metadata)
+        try:
+            expected = file.numbers(0, "ids")
+        except DataError as error:
+            assert str(error).startswith(f"{path} cannot be read: ")
+            continue
+        assert np.array_equal(file.coded(0, "ids", np.empty(1300, np.int32)).ids(), expected)
+
+
+def test_a_file_that_was_cut_off(tmp_path: Path) -> None:
+    column_file(tmp_path, pa.table({"ids": COLUMNS["few_17"]}))
+    path = tmp_path / "ids.parquet"
+    whole, metadata = path.read_bytes(), pq.read_metadata(path)
+    path.write_bytes(whole[:200])
+    with pytest.raises(DataError, match=r"ids\.parquet cannot be read: "):
+        ColumnFile(path, metadata).coded(0, "ids", np.empty(1300, np.int32))
+    with pytest.raises(DataError, match=r"ids\.parquet cannot be read: "):
+        read_metadata(path)
 
 
 @settings(max_examples=200, deadline=None)
