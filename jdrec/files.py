@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -60,11 +60,25 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
     Raises:
         BlockingIOError: someone else holds it, and `wait` is false.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = _open_locked(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile has it open, too
         os.close(handle)
+
+
+def _open_locked(file: Path, how: int) -> int:
+    """The file, made where it is missing, with its lock."""
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, how)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), file.stat()):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # it was removed meanwhile, so that nobody else will meet this lock

@@ -1,6 +1,8 @@
 """Files and folders appear whole or not at all."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,19 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
     with locked(lock), pytest.raises(BlockingIOError), locked(lock, wait=False):
         pass
     with locked(lock, wait=False):
+        pass
+
+
+def test_a_lock_whose_file_was_removed_while_it_was_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, flock = tmp_path / "locks" / "lock", fcntl.flock
+
+    def removing(handle: int, how: int) -> None:
+        flock(handle, how)
+        monkeypatch.setattr(fcntl, "flock", flock)
+        shutil.rmtree(lock.parent)
+
+    monkeypatch.setattr(fcntl, "flock", removing)
+    with locked(lock), pytest.raises(BlockingIOError), locked(lock, wait=False):
         pass
 
 
