@@ -178,6 +178,8 @@ def parts(session: Any, requests: list[dict[str, Any]]) -> dict[str, float]:
     """Shares of a request's time, in percent, each part by itself and at its best of five rounds."""
     evaluator, read = session._evaluator, session._readers[session.feature_set.request_table].read
     windows, rows = evaluator.windows, [read(request) for request in requests]
+    for row in rows:
+        evaluator.begin(row)
     full = list(rows[0])
 
     def look_up(row: list[Any]) -> None:

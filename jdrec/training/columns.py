@@ -86,7 +86,7 @@ class ColumnFile:
         Raises:
             DataError: they cannot be read.
         """
-        return self._decoded(group, name, room) or Coded(self.numbers(group, name))
+        return self._decoded(group, name, room) or Coded(self.numbers(group, name).astype(np.int64, copy=False))
 
     def _decoded(self, group: int, name: str, room: np.ndarray) -> Coded | None:
         """None: the chunk has another form."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_WORD = 2**62
-
 
 @dataclass(frozen=True)
 class Units:
@@ -42,9 +40,9 @@ def units_of(values: np.ndarray, bases: np.ndarray, result: np.dtype) -> Units |
     Args:
         values: numbers of a column, group after group.
         bases: int64 [groups + 1]: where groups begin.
-        result: the type in which sums are computed.
+        result: the type in which sums are computed, float32 or float64.
     """
-    limit = 2 ** (24 if result == np.float32 else 53) if result.kind == "f" else _WORD
+    limit = 2 ** (24 if result == np.float32 else 53)
     if values.dtype.kind != "f":
         return _bounded(1.0, values.astype(np.int64), bases, limit) if len(values) else Units(1.0, np.zeros(0, np.int64), limit)
     doubles = values.astype(np.float64)
