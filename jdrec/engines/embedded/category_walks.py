@@ -40,15 +40,17 @@ def by_category_walked(statistic: str, choice: Choice, walk: plan.Walk, large: L
     if most * _FEW_ROWS > (high - low).mean():
         return None
     order = np.argsort(pair, kind="stable")
-    places = pair[order] * np.int64(len(pair) + 1) + order
+    stride = np.int64(len(pair) + 1)
+    places = np.searchsorted(pairs, pair[order]) * stride + order
     values = values[order].astype(np.float64) if statistic == "avg" else values[order]
     parts = []
     for number in np.unique(group):
-        of_group = pairs[(pairs >= number * len(known)) & (pairs < (number + 1) * len(known))]
+        start, stop = np.searchsorted(pairs, (number * len(known), (number + 1) * len(known)))
+        of_group = pairs[start:stop]
         whole = np.flatnonzero(group == number)
         step = max((1 << 21) // max(len(of_group), 1), 1)
         for some in (whole[begin : begin + step] for begin in range(0, len(whole), step)):
-            base = of_group[:, None] * np.int64(len(pair) + 1)
+            base = np.arange(start, stop)[:, None] * stride
             first, last = np.searchsorted(places, base + low[some]), np.searchsorted(places, base + high[some])
             mine = own_pair[some] == of_group[:, None]
             found = _each(statistic, values, first.ravel(), last.ravel(), mine.ravel(), np.tile(own[some], len(of_group)))
