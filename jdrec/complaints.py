@@ -31,7 +31,7 @@ def explain(error: BaseException, overrides: Sequence[str] | None = None) -> Jdr
         place = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else None
         return ConfigError(f"not valid YAML: {error.problem}.", where=place)
     theirs = isinstance(error, HydraException | OmegaConfBaseException)
-    if not theirs and not _raised_by_hydra(error):
+    if _raised_by_us(error) or (not theirs and not _raised_by_hydra(error)):
         return None
     if isinstance(error, UnicodeDecodeError):
         return ConfigError("is not a text in UTF-8.", where=_file_being_read(error))
@@ -252,14 +252,31 @@ def _options(group: str) -> list[str]:
 # --- where an error comes from ----------------------------------------------------------------------------------------------
 
 
+def _raised_by_us(error: BaseException) -> bool:
+    """Whether it comes out of jdrec's own code, as a resolver's that OmegaConf calls, and is no complaint of jdrec's."""
+    return _packages(error)[-1:] == ["jdrec"] and not any(isinstance(one, JdrecError) for one in _chain(error))
+
+
 def _raised_by_hydra(error: BaseException) -> bool:
-    """Whether it comes out of Hydra's or OmegaConf's code rather than of ours that they called: what they were given is wrong."""
-    deepest = ""
-    for frame in _frames(error):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package in ("hydra", "omegaconf", "jdrec", "hydra_plugins"):
-            deepest = package
-    return deepest in ("hydra", "omegaconf") and isinstance(error, ValueError | TypeError | AttributeError | RecursionError | UserWarning)
+    """Whether Hydra or OmegaConf raised it and none of ours that they called was on the way: what they were given is wrong."""
+    packages = _packages(error)
+    theirs = [package in ("hydra", "omegaconf") for package in packages]
+    known = isinstance(error, ValueError | TypeError | AttributeError | RecursionError | UserWarning)
+    return known and any(theirs) and all(theirs[theirs.index(True) :])
+
+
+def _packages(error: BaseException) -> list[str]:
+    """Of Hydra, its plugins, OmegaConf and jdrec: to whom each frame belongs, the deepest last. Reading YAML is OmegaConf's, with jdrec's loader."""
+    names = [str(frame.f_globals.get("__name__", "")) for frame in _frames(error) if frame.f_code.co_name != "construct_document"]
+    return [
+        package for package in (name.partition(".")[0] for name in names) if package in ("hydra", "hydra_plugins", "omegaconf", "jdrec")
+    ]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _file_being_read(error: BaseException) -> str | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from jdrec.complaints import arranged, require_folders
 from jdrec.composition import compose
 from jdrec.errors import ConfigError
+from jdrec.sweep.jobs import together
 
 FILES = {
     "tab": b"model:\n\tdnn: [8]\n",
@@ -138,3 +141,15 @@ def test_an_unset_variable_is_no_folder() -> None:
     with pytest.raises(ConfigError, match=r"^hydra\.run\.dir: is empty\. For the working folder write a dot\.$"):
         require_folders(["task=render", "hydra.run.dir="])
     require_folders(["hydra.run.dir=."])
+
+
+def test_a_bug_is_no_complaint() -> None:
+    """The command line shows the traceback of what this does not explain."""
+    OmegaConf.register_new_resolver("jdrec.bug", together, replace=True)
+    try:
+        with pytest.raises(InterpolationResolutionError, match=r"^TypeError raised while resolving interpolation: .* has no len"):
+            compose(["seed=${jdrec.bug:3}"])
+        with pytest.raises(ConfigError, match=r"^seed: mismatched input"):
+            compose(["seed=${oc.decode:'{'}"])
+    finally:
+        OmegaConf.clear_resolver("jdrec.bug")
