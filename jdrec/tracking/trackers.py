@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SOON_S = 5.0  # a run's end that trackers hold up for longer says what it waits for
+
 
 class Tracker(Protocol):
-    """Is told of one run. Every call may fail; `begin` is then called again before the next."""
+    """Is told of one run. Every call may fail; it is made again at the run's end."""
 
     name: str  # for messages
 
@@ -92,7 +94,12 @@ class Trackers:
         """Tells what the run came to, and the evaluations that were not told before; returns when all is told."""
         if not self._all:
             return
-        self._worker.submit(self._end).result()
+        from concurrent.futures import wait
+
+        ending = self._worker.submit(self._end)
+        if wait([ending], timeout=_SOON_S).not_done:
+            log.info("%-10s waiting for %s", "tracking", " and ".join(told.tracker.name for told in self._all))
+        ending.result()
         self._worker.shutdown()
 
     def _try(self, all_: Sequence[_Told], point: Point | None) -> None:

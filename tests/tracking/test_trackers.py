@@ -8,6 +8,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -243,6 +244,28 @@ def test_what_a_tracker_missed_is_told_at_the_end(run: Path, caplog: pytest.LogC
     told.end()
     assert Flaky.calls == [7, 3, "end is near", 6, "finished"]
     assert "Flaky cannot be told while the run goes on, its end is tried again: not now" in caplog.text
+
+
+def test_a_run_that_waits_for_a_tracker_says_so(run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    said = threading.Event()
+
+    class Slow:
+        name = "Slow"
+
+        def begin(self, results: Results) -> None:
+            assert said.wait(60)
+
+        def add(self, point: Point) -> None:
+            pass
+
+        def end(self, results: Results) -> str:
+            return "there"
+
+    monkeypatch.setattr(trackers, "_SOON_S", 0.0)
+    caplog.set_level("INFO", "jdrec.tracking.trackers")
+    monkeypatch.setattr(trackers.log, "filters", [lambda record: "waiting" not in record.getMessage() or said.set() is None])
+    trackers.Trackers([Slow()], run).end()
+    assert caplog.messages == ["tracking   waiting for Slow", "tracking   there"]
 
 
 @pytest.mark.parametrize("name", ["mlflow", "tensorboard"])
