@@ -199,7 +199,8 @@ def test_the_jvm_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> No
 def test_a_crash_is_told_and_leaves_nothing_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    log_file = tmp_path / "spark.log"
+    log_file = tmp_path / "a folder" / "spark.log"
+    log_file.parent.mkdir()
     with (
         pytest.raises(EngineError, match=r"engine: Spark's Java ended with a crash: SIGSEGV .*, in C  \["),
         open_session(EngineConfig(master="local[1]", driver_memory="1g"), timezone="UTC", log_file=log_file) as session,

@@ -79,7 +79,8 @@ def open_session(config: EngineConfig, *, timezone: str, log_file: Path) -> Iter
     settings = spark_settings(config, runtime, jars.find(jar_folder(config)), timezone, log_file)
     # The engine's native library, 700 MB, is unpacked for each JVM, which removes it only if it ends well.
     with tempfile.TemporaryDirectory(prefix="jdrec.jvm.", ignore_cleanup_errors=True) as unpacked:
-        settings["spark.driver.extraJavaOptions"] += f" -Djava.io.tmpdir={unpacked} -XX:ErrorFile={_crash_file(log_file)}"
+        options = f"-Djava.io.tmpdir={unpacked}", f"-XX:ErrorFile={_crash_file(log_file)}"
+        settings["spark.driver.extraJavaOptions"] += "".join(f' "{option}"' for option in options)  # a folder's name may have a space
         gateway, process = _launch(settings, runtime, log_file)
         spark = None
         try:
