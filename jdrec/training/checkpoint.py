@@ -5,7 +5,7 @@ It is written beside its place and renamed into it, so a checkpoint that exists 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class TrainingState(msgspec.Struct, frozen=True):
     seed: int
     framework: str
     device: str
-    metrics: dict[str, float]  # of the validation split; empty before the first evaluation
+    metrics: Mapping[str, float | None]  # of the validation split; empty before the first evaluation; NaN is null in the file
     versions: dict[str, str]
     logit_shift: float = 0.0  # to add to the network's logits: what class weights and left out negatives took from probabilities
 

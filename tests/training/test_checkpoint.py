@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -36,6 +39,13 @@ def test_round_trip(tmp_path: Path) -> None:
     assert again.weights.keys() == checkpoint().weights.keys()
     assert all(np.array_equal(again.weights[name], array) for name, array in checkpoint().weights.items())
     assert [known.tolist() for known in again.vocabulary.ids] == [[], [10, 20]]
+
+
+def test_a_metric_that_is_not_defined_is_null(tmp_path: Path) -> None:
+    """GAUC where no group has both classes."""
+    metrics = {"auc": 0.75, "gauc": math.nan}
+    replace(checkpoint(), training=msgspec.structs.replace(STATE, metrics=metrics)).save(tmp_path / "best")
+    assert Checkpoint.load(tmp_path / "best").training.metrics == {"auc": 0.75, "gauc": None}
 
 
 def test_replaces_an_older_one_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
