@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jdrec.config import ImportanceConfig
 from jdrec.progress import Progress
 from jdrec.report import curves, features, filters, student
+from jdrec.report.charts.training import validation_auc
 from jdrec.report.importance import permute
 from jdrec.stages import Run
 
@@ -134,6 +135,16 @@ def test_numbers_are_written_for_people() -> None:
     assert [filters.duration(value) for value in (0.021, 23.71, 245, 7800)] == ["21 ms", "23.7 s", "4 min 05 s", "2 h 10 min"]
     assert [filters.number(value) for value in (None, 12345, 0.85501, 1234.56)] == ["–", "12,345", "0.8550", "1,234.6"]
     assert [filters.fixed(value, 3) for value in (-0.0001, -0.12, 2.0)] == ["0.000", "-0.120", "2.000"]
+
+
+def test_the_curve_of_an_auc_that_is_not_defined() -> None:
+    """As of one batch of one class, with trainer.overfit_batch."""
+    evaluation = {"step": 20, "epoch": 1.0, "auc": math.nan, "logloss": 0.04, "train_loss": 0.3, "learning_rate": 1e-3, "seconds": 1.0}
+    ends = {"auc": [math.nan, math.nan], "logloss": [0.03, 0.05]}
+    chart = validation_auc([evaluation | {"best": True, "metrics": {}, "interval": ends}])
+    point = {"epoch": 1.0, "auc": None, "rate": 1e-3, "low": None, "high": None}
+    assert [layer["data"]["values"] for layer in chart.full_spec["layer"]] == [[point], [{"epoch": 1.0, "text": "kept"}], [point]]
+    assert chart.rows == [("20", "1.00", "0.30000", "0.04000", "0.0300 to 0.0500", "nan", "–", "1.00e-03", "1.0", "best")]
 
 
 # --- importance -----------------------------------------------------------------------------------------------------------------

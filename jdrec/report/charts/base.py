@@ -5,6 +5,7 @@ Colours are the page's CSS variables, so that light and dark need no second draw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -73,14 +74,22 @@ class Chart:
 
     @property
     def full_spec(self) -> Spec:
-        """With what all charts share."""
+        """With what all charts share; what is not defined is None, for JSON has no NaN."""
         common = {
             "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
             "description": self.summary,
             "config": CONFIG,
         }
         fit = {"width": "container", "height": self.height, "autosize": {"type": "fit", "contains": "padding"}}
-        return common | ({} if "vconcat" in self.spec else fit) | self.spec
+        return _defined(common | ({} if "vconcat" in self.spec else fit) | self.spec)
+
+
+def _defined(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _defined(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_defined(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def moment(milliseconds: int) -> str:

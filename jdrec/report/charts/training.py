@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jdrec.report.charts.base import GUIDE, MUTED, SERIES, Chart, Row, Spec, colour, line, quantitative, tooltip
@@ -65,7 +66,7 @@ def _ends(evaluation: Row, name: str) -> dict[str, float]:
 
 def _measured(evaluation: Row, name: str) -> tuple[str, str]:
     ends = _ends(evaluation, name)
-    return f"{evaluation[name]:.5f}", f"{ends['low']:.4f} to {ends['high']:.4f}" if ends else "–"
+    return f"{evaluation[name]:.5f}", f"{ends['low']:.4f} to {ends['high']:.4f}" if ends and not math.isnan(ends["low"]) else "–"
 
 
 def _intervals(points: Sequence[Row]) -> list[Spec]:
