@@ -26,7 +26,6 @@ from jdrec.paths import CONF
 from jdrec.preprocess import Encoder, PreprocessReport, stage
 from jdrec.preprocess.canonical import Canonical
 from jdrec.progress import Progress
-from jdrec.training.columns import ColumnFile
 from tests.preprocess.small import BOUGHT, BRAND, CLICKS, RATE, TIME, feature, feature_set, write
 
 COLUMNS: dict[str, list[Any]] = {
@@ -91,6 +90,8 @@ def test_the_encoder_gives_the_samples_again(features: Path, out: Path) -> None:
 
 def test_training_finds_each_id_once_a_row_group(features: Path, out: Path) -> None:
     """Without a dictionary it would read the same ids three times as slowly."""
+    from jdrec.training.columns import ColumnFile
+
     run(features, out, split=SplitConfig(train=0.6, test=0.2))
     metadata = pq.read_metadata(out / "train.parquet")
     file, room = ColumnFile(out / "train.parquet", metadata), np.empty(metadata.num_rows, np.int32)
