@@ -88,7 +88,7 @@ class TrainReport:
 
     def summary(self) -> str:
         """One line for the log."""
-        kept = [evaluation for evaluation in self.history if evaluation.metrics == self.best]
+        kept = [evaluation for evaluation in self.history if evaluation.logloss == self.best.get("logloss")]
         metrics = f", {kept[-1].stated(self.watched)}" if kept else ""
         return (
             f"{self.step:,} batches, {self.epoch:.1f} epochs on {self.device}, {self.samples_per_second:,.0f} samples/s, "

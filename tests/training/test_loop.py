@@ -17,6 +17,7 @@ from jdrec import training
 from jdrec.config import EvaluateConfig, ModelConfig, TrainerConfig
 from jdrec.errors import ConfigError, StageError, TrainingError
 from jdrec.training.checkpoint import Checkpoint
+from jdrec.training.loop import Evaluation, TrainReport
 from jdrec.training.scoring import Scorer
 from tests.training.conftest import write_samples
 
@@ -192,6 +193,18 @@ def test_watches_gauc(kept: Path, tmp_path: Path) -> None:
         training.train(MODEL, config, kept, tmp_path / "out2", seed=1)
     with pytest.raises(ConfigError, match="the samples do not keep 'userr'"):
         training.train(MODEL, config, kept, tmp_path / "out3", seed=1, evaluate=EvaluateConfig(gauc_by="userr"))
+
+
+def test_a_report_read_back_says_what_was_kept_where_a_metric_is_not_defined(tmp_path: Path) -> None:
+    metrics = {"auc": 0.75, "logloss": 0.5, "gauc": math.nan}
+    found = [
+        Evaluation(step, step / 10, metrics["auc"], loss, 0.6, 1e-3, 1.0, True, metrics | {"logloss": loss})
+        for step, loss in ((10, 0.5), (20, 0.6))
+    ]
+    report = TrainReport(tmp_path / "best", metrics, found, "early stop", 20, 2.0, 1.0, 2000.0, "cpu", 30)
+    again = TrainReport.from_json(json.loads(json.dumps(report.to_json())), tmp_path)
+    assert again.summary() == report.summary()
+    assert again.summary().endswith("ended by early stop, valid AUC 0.7500 logloss 0.5000")
 
 
 def test_evaluates_by_group_and_time_with_intervals(kept: Path, tmp_path: Path) -> None:
