@@ -1,13 +1,18 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and locks."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from jdrec.errors import JdrecError
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def staging(file: Path) -> Path:
@@ -59,6 +64,7 @@ def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BlockingIOError: someone else holds it, and `wait` is false.
+        JdrecError: the file system has no locks.
     """
     handle = _open_locked(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     try:
@@ -78,7 +84,10 @@ def _open_locked(file: Path, how: int) -> int:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(handle), file.stat()):
                     return handle
-        except BaseException:
+        except BaseException as error:
             os.close(handle)
+            if isinstance(error, OSError) and error.errno in _NO_LOCKS:
+                hint = "Its folder has to be on a file system that has locks (flock)."
+                raise JdrecError(f"{file} cannot be locked: {error.strerror}.", hint=hint) from None
             raise
         os.close(handle)  # it was removed meanwhile, so that nobody else will meet this lock

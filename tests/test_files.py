@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -59,6 +60,18 @@ def test_a_lock_whose_file_was_removed_while_it_was_waited_for(tmp_path: Path, m
 
     monkeypatch.setattr(fcntl, "flock", removing)
     with locked(lock), pytest.raises(BlockingIOError), locked(lock, wait=False):
+        pass
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(JdrecError, match=r"lock cannot be locked: Function not implemented\. Its folder has to be"),
+        locked(tmp_path / "lock"),
+    ):
         pass
 
 
