@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jdrec.errors import JdrecError
 from jdrec.files import locked, replacing, replacing_folder, write_text
 
 
