@@ -50,7 +50,7 @@ EXPRESSIONS = [
         f"top_n_{choice}_{what}_cate_where({x}, i < 5, s, 3)"
         for choice in ("key", "value")
         for what in ("count", "sum", "avg")
-        for x in "mqf"
+        for x in "lmqf"
     ),
     *("top_n_key_ratio_cate(i, q > 0, c, 2)", "top_n_value_ratio_cate(d, q > 0, n, 2)"),
     *(f"{statistic}_cate({column}, {category})" for statistic in ("min", "max") for column in "ild" for category in "cn"),
@@ -84,6 +84,7 @@ def columns_of(rows: int, random: np.random.Generator, *, odd: bool) -> dict[str
 
     def whole(dtype: Any) -> Any:
         large = random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, rows, dtype)
+        large[::3] = np.iinfo(dtype).min
         return large if odd else random.integers(-9, 10, rows).astype(dtype)
 
     return {

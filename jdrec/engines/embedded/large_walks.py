@@ -195,11 +195,13 @@ def _by_category(statistic: str, choice: Choice) -> Road:
         if adding is None:
             return by_category_walked(statistic, choice, walk, large, windows)
         counted, adds, own_adds, result = adding
+        order = {"count": Statistic.COUNT, "sum": Statistic.SUM}.get(statistic, Statistic.MEAN)
+        bits = 8 * arrow.STORAGE[result.type]().itemsize if order is Statistic.SUM and not result.type.is_float else 64
+        if choice is Choice.VALUE and bits == 64 and _may_wrap(adds, own_adds):
+            return None  # a sum may be ABSENT, by which the kernels know categories that are not there
         what = ("categories", statistic, walk.columns, walk.condition)
         known: Categories = large.once(what, lambda: Categories(counted, stored.values[counted.rows].astype(np.int64), adds=adds))
         most = min(LONGEST_TEXT // 4 + 1 if choice is Choice.ALL else int(walk.n), known.most)
-        order = {"count": Statistic.COUNT, "sum": Statistic.SUM}.get(statistic, Statistic.MEAN)
-        bits = 8 * arrow.STORAGE[result.type]().itemsize if order is Statistic.SUM and not result.type.is_float else 64
         parts, begin = [], 0
         for some in windows.parts(most):
             own_keys, mine = some.own(own)[0].astype(np.int64), own_adds[begin : begin + len(some)]
@@ -210,6 +212,11 @@ def _by_category(statistic: str, choice: Choice) -> Road:
         return concatenate(parts)
 
     return apply
+
+
+def _may_wrap(*adds: np.ndarray) -> bool:
+    """Whether a sum of some of these integers may be too large for 64 bits."""
+    return sum(float(np.abs(each.astype(np.float64)).sum()) for each in adds) >= 2.0**62
 
 
 def _extreme_by_category(statistic: str, choice: Choice) -> Road:
