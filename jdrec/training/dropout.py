@@ -47,6 +47,14 @@ def relu_dropout_gradient(gradient: np.ndarray, output: np.ndarray, rate: float)
     return result
 
 
+def compile_now() -> None:
+    """Before processes are forked: each would do it again, and must not import what that takes, for in it a module whose import
+    another thread has begun stays locked."""
+    one = np.zeros((1, 1), np.float32)
+    Draws(0).relu_dropout(0, one, 0.5)
+    relu_dropout_gradient(one, one, 0.5)
+
+
 @numba.njit(cache=True, nogil=True)
 def _relu_dropout(x, start, first, second, threshold, kept):  # type: ignore[no-untyped-def]
     """The hash is Murmur3's finalizer over the index, with a second key in the middle."""

@@ -6,7 +6,7 @@ from jdrec.config import TrainerConfig
 from jdrec.models import ModelSpec, build
 from jdrec.models.namespace import namespace
 from jdrec.system import cores
-from jdrec.training.dropout import Draws
+from jdrec.training.dropout import Draws, compile_now
 from jdrec.training.forked import Forked
 from jdrec.training.hidden_layers import oneflow_hidden
 from jdrec.training.network import ModuleNetwork
@@ -21,5 +21,6 @@ def oneflow_network(spec: ModelSpec, config: TrainerConfig, seed: int) -> Forked
     draws = Draws(seed)
     model = build(namespace(flow, hidden=oneflow_hidden(flow, draws), pairwise=oneflow_pairwise(flow)), spec)
     network = ModuleNetwork(flow, model, draws)
+    compile_now()
     parts = max(1, min(config.threads or cores(), config.batch_size // LEAST))
     return Forked(network, len(spec.fields), spec.embedding_dim, config.batch_size, parts, lambda: flow.set_num_threads(1))

@@ -160,3 +160,27 @@ def test_workers_end_with_a_process_that_is_killed() -> None:
         assert all(map(running, workers))
         process.kill()
         wait_until_gone(workers)
+
+
+_IMPORTS_OF_WORKERS = """
+import sys
+from jdrec.training import forked
+from tests.training.test_forked import adapter, batches
+compute = forked._compute
+def told(*arguments):
+    before = set(sys.modules)
+    found = compute(*arguments)
+    print(arguments[0], sorted(set(sys.modules) - before), flush=True)
+    return found
+forked._compute = told
+trained = adapter(1)
+trained.train_batch(batches(1)[0], 1e-2)
+trained.logits(batches(1)[0])
+"""
+
+
+def test_a_worker_imports_nothing() -> None:
+    """Another thread's import, as of a tracker's library, may be under way when it is forked: it would wait for it for ever."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", _IMPORTS_OF_WORKERS], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.splitlines() == ["forward []", "backward []", "logits []"]
