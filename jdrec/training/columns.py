@@ -140,7 +140,7 @@ def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{file} cannot be read: {error}", hint="Run task=preprocess with cache.enabled=false.") from None
+        raise DataError(f"{file} cannot be read: {str(error).rstrip('.')}.", hint="Run task=preprocess with cache.enabled=false.") from None
 
 
 def _has_form(pages: list[list[int]], values: int) -> bool:
