@@ -41,7 +41,7 @@ demo: setup
 
 test: setup lint $(if $(ALL),.venv/.installed-all)
 	$(if $(ALL),$(PYTHON) -m jdrec.engines.spark.jars || test -z "$$CI" # a user without Java skips what needs them)
-	$(PYTHON) -m pytest --ignore=$(GRAPH_TESTS) $(if $(ALL),,-m "not slow and not spark and not browser")
+	$(PYTHON) -m pytest --ignore=$(GRAPH_TESTS) $(if $(ALL),--durations=25,-m "not slow and not spark and not browser")
 	$(PYTHON) -m pytest $(GRAPH_TESTS)
 
 lint: setup

@@ -112,7 +112,7 @@ def test_batch_and_request_time_equal_the_definition(features: str, tables: dict
 
 
 @pytest.mark.slow
-@settings(_RELAXED, max_examples=600)
+@settings(_RELAXED, max_examples=300)
 @given(_features(), _tables())
 def test_many_more(features: str, tables: dict[str, list[dict[str, Any]]]) -> None:
     check(features, tables)
