@@ -156,7 +156,7 @@ def _open(features: Path, plan: Plan) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(features, pre_buffer=False)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{features} cannot be read: {error}", hint="Run task=extract again.") from None
+        raise DataError(f"{features} cannot be read: {error}", hint="Run task=extract with cache.enabled=false.") from None
     needed = [*plan.inputs, plan.label.name, *([plan.time.name] if plan.time else [])]
     missing = [name for name in needed if name not in file.schema_arrow.names]
     if missing:

@@ -262,7 +262,7 @@ def test_bad_data_leaves_nothing_behind(tmp_path: Path, out: Path) -> None:
     with pytest.raises(StageError, match=r"Run task=extract first"):
         run(tmp_path / "missing.parquet", out)
     (tmp_path / "text.parquet").write_text("no parquet")
-    with pytest.raises(DataError, match=r"text.parquet cannot be read.*Run task=extract again"):
+    with pytest.raises(DataError, match=r"text.parquet cannot be read.*Run task=extract with cache.enabled=false"):
         run(tmp_path / "text.parquet", out)
     wrong = pq.ParquetFile(write(tmp_path / "features.parquet", SMALL, COLUMNS)).read()
     pq.write_table(wrong.set_column(3, "clicks", pa.array(["many"] * 20)), tmp_path / "wrong.parquet")
