@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -131,8 +132,9 @@ def last_satisfying(
         candidates: rows of the table; each request's are those from `begins` on, `counts` of them, the preferred one last.
     """
     assert join.condition is not None
+    pairs = partial(_Pairs, join.name, request, joins, table)
     if join.order_by is not None and counts.max(initial=0) > _FIRST_LOOK:
-        counts = _earlier(join, request, joins, table, candidates, begins, counts)
+        counts = _earlier(join, pairs, table[join.order_by], candidates, begins, counts)
     chosen, left, look = np.full(len(counts), -1, np.int64), counts.copy(), _FIRST_LOOK
     waiting = np.flatnonzero(left)
     while len(waiting):  # at more and more candidates, from the last one back, until one satisfies the condition
@@ -142,7 +144,7 @@ def last_satisfying(
             row = np.repeat(waiting[start:stop], sizes)
             first = begins[row] + left[row] - np.repeat(sizes, sizes)
             candidate = candidates[first + np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)]
-            kept = np.flatnonzero(_Pairs(join.name, request, joins, table, row, candidate).satisfy(join.condition))
+            kept = np.flatnonzero(pairs(row, candidate).satisfy(join.condition))
             chosen[row[kept]] = candidate[kept]  # the last one assigned stays
         left[waiting] -= looks
         waiting = waiting[(chosen[waiting] < 0) & (left[waiting] > 0)]
@@ -152,23 +154,22 @@ def last_satisfying(
 
 def _earlier(
     join: Join,
-    request: Mapping[str, Vector],
-    joins: Mapping[str, Mapping[str, Vector]],
-    table: Mapping[str, Vector],
+    pairs: Callable[[np.ndarray, np.ndarray], _Pairs],
+    order_by: Vector,
     candidates: np.ndarray,
     begins: np.ndarray,
     counts: np.ndarray,
 ) -> np.ndarray:
     """int64 [requests]: how many candidates are left where a condition such as `since < request.at` bounds the column that orders them."""
-    assert join.condition is not None and join.order_by is not None
-    missing = np.append(0, np.cumsum(~table[join.order_by].is_valid[candidates]))  # NULL comes first and satisfies nothing
+    assert join.condition is not None
+    missing = np.append(0, np.cumsum(~order_by.is_valid[candidates]))  # NULL comes first and satisfies nothing
     nulls = missing[begins + counts] - missing[begins]
     for bound in filter(lambda part: _bounds(part, join), conjuncts(join.condition)):
         low, high = nulls.copy(), counts.copy()
         open_ = np.flatnonzero(low < high)
         while len(open_):
             middle = (low[open_] + high[open_]) // 2
-            holds = _Pairs(join.name, request, joins, table, open_, candidates[begins[open_] + middle]).satisfy(bound)
+            holds = pairs(open_, candidates[begins[open_] + middle]).satisfy(bound)
             low[open_[holds]] = middle[holds] + 1
             high[open_[~holds]] = middle[~holds]
             open_ = open_[low[open_] < high[open_]]
